@@ -1,0 +1,1 @@
+//! Honest clients for Hubbub, and the private servers that tests run against.

@@ -1,0 +1,2 @@
+//! The `load-tests` command.
+fn main() {}

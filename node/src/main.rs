@@ -1,0 +1,2 @@
+//! The `node` command.
+fn main() {}

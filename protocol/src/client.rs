@@ -1,0 +1,437 @@
+//! What a client says: frames to commands, with the wire's rules for every field.
+
+use std::sync::Arc;
+
+use crate::{
+    ErrorCode, RoomName,
+    fields::{Fields, Value},
+    limits::{
+        DEFAULT_HISTORY_EVENTS, DEFAULT_JOIN_EVENTS, MAX_CID_BYTES, MAX_EMOJI_BYTES, MAX_HISTORY_EVENTS,
+        MAX_ID_BYTES, MAX_NAME_BYTES, MAX_REPLAY_EVENTS, MAX_RESUME_ROOMS, MAX_SEQ, MAX_TEXT_BYTES,
+        MAX_TOKEN_BYTES,
+    },
+    name::ROOM_NAME_RULE,
+};
+
+/// A command, checked for form. Whether it is allowed is decided by who handles it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of docs/protocol.md")]
+pub enum Command {
+    Hello(Hello),
+    Join {
+        room: RoomName,
+        from: JoinFrom,
+    },
+    Leave {
+        room: RoomName,
+    },
+    Send {
+        room: RoomName,
+        cid: Arc<str>,
+        text: Arc<str>,
+        reply_to: Option<u64>,
+    },
+    Edit {
+        room: RoomName,
+        cid: Arc<str>,
+        seq: u64,
+        text: Arc<str>,
+    },
+    Delete {
+        room: RoomName,
+        cid: Arc<str>,
+        seq: u64,
+    },
+    React {
+        room: RoomName,
+        cid: Arc<str>,
+        seq: u64,
+        emoji: Arc<str>,
+        on: bool,
+    },
+    History {
+        room: RoomName,
+        page: Page,
+    },
+    Read {
+        room: RoomName,
+        seq: u64,
+    },
+    Typing {
+        room: RoomName,
+    },
+    Presence {
+        room: RoomName,
+    },
+    Ping,
+}
+
+/// The content of `hello`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// A session token, an API key, a JWT or a guest's token.
+    pub token: Option<String>,
+    /// A name, for a new guest.
+    pub guest: Option<Arc<str>>,
+    /// Rooms and the last `seq` that the client has of each. The names are as sent, valid or not.
+    pub resume: Option<Vec<(String, u64)>>,
+    /// The history that the positions belong to.
+    pub epoch: Option<String>,
+}
+
+/// Where the events that follow a `join` begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinFrom {
+    /// Behind this `seq`.
+    After(u64),
+    /// With the newest so many.
+    Newest(u64),
+}
+
+/// Which events `history` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Bound and direction.
+    pub bound: PageBound,
+    /// At most so many events.
+    pub limit: u64,
+}
+
+/// Bound and direction of a page; bounds are exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageBound {
+    /// The newest there are.
+    Newest,
+    /// The newest below this `seq`.
+    Before(u64),
+    /// The oldest above this `seq`.
+    After(u64),
+}
+
+/// A frame was decodable but is no valid command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Invalid {
+    /// `bad_request`, `unknown_op` or `too_large`.
+    pub code: ErrorCode,
+    /// Names the field and the rule.
+    pub message: String,
+}
+
+impl Invalid {
+    fn field(name: &str, rule: impl std::fmt::Display) -> Self {
+        Self {
+            code: ErrorCode::BadRequest,
+            message: format!("`{name}`: {rule}"),
+        }
+    }
+}
+
+/// The `id` of a frame.
+///
+/// # Errors
+/// When it is there and no u32: nothing of the frame may be done.
+pub fn frame_id(fields: &Fields<'_>) -> Result<Option<u32>, Invalid> {
+    match fields.get("id") {
+        None => Ok(None),
+        Some(Value::Uint(id)) => u32::try_from(*id)
+            .map(Some)
+            .map_err(|_| Invalid::field("id", ID_RULE)),
+        Some(_) => Err(Invalid::field("id", ID_RULE)),
+    }
+}
+
+const ID_RULE: &str = "must be an integer from 0 to 4294967295";
+
+/// The `op` of a frame; `None` where there is none or it is no text.
+pub fn frame_op<'f>(fields: &'f Fields<'_>) -> Option<&'f str> {
+    match fields.get("op") {
+        Some(Value::Str(op)) => Some(op),
+        _ => None,
+    }
+}
+
+/// Every `op` that a client may send.
+pub const CLIENT_OPS: [&str; 12] = [
+    "hello", "join", "leave", "send", "edit", "delete", "react", "history", "read", "typing", "presence",
+    "ping",
+];
+
+impl Command {
+    /// Reads the command out of a frame's fields.
+    ///
+    /// # Errors
+    /// With `bad_request` and the field's name, `unknown_op`, or `too_large` for a text above the limit.
+    pub fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid> {
+        let op = frame_op(fields).ok_or_else(|| Invalid::field("op", "is missing or no text"))?;
+        Ok(match op {
+            "hello" => Self::Hello(hello(fields)?),
+            "join" => Self::Join {
+                room: room(fields)?,
+                from: join_from(fields)?,
+            },
+            "leave" => Self::Leave { room: room(fields)? },
+            "send" => Self::Send {
+                room: room(fields)?,
+                cid: cid(fields)?,
+                text: message_text(fields)?,
+                reply_to: optional_uint(fields, "reply_to", 1, MAX_SEQ)?,
+            },
+            "edit" => Self::Edit {
+                room: room(fields)?,
+                cid: cid(fields)?,
+                seq: seq(fields, 1)?,
+                text: message_text(fields)?,
+            },
+            "delete" => Self::Delete {
+                room: room(fields)?,
+                cid: cid(fields)?,
+                seq: seq(fields, 1)?,
+            },
+            "react" => Self::React {
+                room: room(fields)?,
+                cid: cid(fields)?,
+                seq: seq(fields, 1)?,
+                emoji: label(fields, "emoji", MAX_EMOJI_BYTES)?.into(),
+                on: switch(fields, "on")?,
+            },
+            "history" => Self::History {
+                room: room(fields)?,
+                page: page(fields)?,
+            },
+            "read" => Self::Read {
+                room: room(fields)?,
+                seq: seq(fields, 0)?,
+            },
+            "typing" => Self::Typing { room: room(fields)? },
+            "presence" => Self::Presence { room: room(fields)? },
+            "ping" => Self::Ping,
+            other => {
+                let shown: String = other.chars().take(32).collect();
+                return Err(Invalid {
+                    code: ErrorCode::UnknownOp,
+                    message: format!("no such op: `{shown}`; there are {}", CLIENT_OPS.join(", ")),
+                });
+            }
+        })
+    }
+
+    /// The `op` on the wire.
+    pub fn op(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "hello",
+            Self::Join { .. } => "join",
+            Self::Leave { .. } => "leave",
+            Self::Send { .. } => "send",
+            Self::Edit { .. } => "edit",
+            Self::Delete { .. } => "delete",
+            Self::React { .. } => "react",
+            Self::History { .. } => "history",
+            Self::Read { .. } => "read",
+            Self::Typing { .. } => "typing",
+            Self::Presence { .. } => "presence",
+            Self::Ping => "ping",
+        }
+    }
+}
+
+/// Checks the text of a message: not only white space, no NUL, at most [`MAX_TEXT_BYTES`].
+///
+/// # Errors
+/// With `too_large` or `bad_request`.
+pub fn check_text(text: &str) -> Result<(), Invalid> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(Invalid {
+            code: ErrorCode::TooLarge,
+            message: format!(
+                "`text`: {} bytes, at most {MAX_TEXT_BYTES} are allowed",
+                text.len()
+            ),
+        });
+    }
+    if text.contains('\0') {
+        return Err(Invalid::field("text", "must not contain NUL"));
+    }
+    if text.chars().all(char::is_whitespace) {
+        return Err(Invalid::field("text", "must not be empty or only white space"));
+    }
+    Ok(())
+}
+
+/// Checks a short text (`cid`, `emoji`, a name): 1 to `max` bytes, no control characters.
+///
+/// # Errors
+/// With `bad_request`, naming `field`.
+pub fn check_label(field: &str, text: &str, max: usize) -> Result<(), Invalid> {
+    if text.is_empty() || text.len() > max {
+        return Err(Invalid::field(
+            field,
+            format_args!("must be 1 to {max} bytes, has {}", text.len()),
+        ));
+    }
+    if text.bytes().any(|b| b < 0x20) {
+        return Err(Invalid::field(field, "must not contain control characters"));
+    }
+    Ok(())
+}
+
+/// Checks the bounds and the limit of a page of history.
+///
+/// # Errors
+/// With `bad_request`, naming the field.
+pub fn check_page(before: Option<u64>, after: Option<u64>, limit: Option<u64>) -> Result<Page, Invalid> {
+    let limit = limit.unwrap_or(DEFAULT_HISTORY_EVENTS);
+    if !(1..=MAX_HISTORY_EVENTS).contains(&limit) {
+        return Err(Invalid::field("limit", range_rule(1, MAX_HISTORY_EVENTS)));
+    }
+    let bound = match (before, after) {
+        (Some(_), Some(_)) => return Err(Invalid::field("after", "cannot be combined with `before`")),
+        (Some(before), None) => PageBound::Before(in_range("before", before, 1, MAX_SEQ)?),
+        (None, Some(after)) => PageBound::After(in_range("after", after, 0, MAX_SEQ)?),
+        (None, None) => PageBound::Newest,
+    };
+    Ok(Page { bound, limit })
+}
+
+fn hello(fields: &Fields<'_>) -> Result<Hello, Invalid> {
+    let guest = optional_text(fields, "guest")?;
+    if let Some(name) = guest {
+        check_label("guest", name, MAX_NAME_BYTES)?;
+        if name.chars().all(char::is_whitespace) {
+            return Err(Invalid::field("guest", "must not be only white space"));
+        }
+    }
+    Ok(Hello {
+        token: bounded_text(fields, "token", MAX_TOKEN_BYTES)?.map(str::to_owned),
+        guest: guest.map(Into::into),
+        resume: resume(fields)?,
+        epoch: bounded_text(fields, "epoch", MAX_ID_BYTES)?.map(str::to_owned),
+    })
+}
+
+fn resume(fields: &Fields<'_>) -> Result<Option<Vec<(String, u64)>>, Invalid> {
+    let entries = match fields.get("resume") {
+        None => return Ok(None),
+        Some(Value::Map(entries)) => entries,
+        Some(_) => {
+            return Err(Invalid::field(
+                "resume",
+                "must be a map of room names to the last `seq`",
+            ));
+        }
+    };
+    let mut rooms: Vec<(String, u64)> = Vec::with_capacity(entries.len().min(MAX_RESUME_ROOMS));
+    for (room, position) in entries {
+        let Value::Uint(position) = position else {
+            return Err(Invalid::field(
+                "resume",
+                "every position must be an integer from 0",
+            ));
+        };
+        let position = in_range("resume", *position, 0, MAX_SEQ)?;
+        match rooms.iter_mut().find(|(known, _)| known == room) {
+            Some(known) => known.1 = position,
+            None => rooms.push((room.to_string(), position)),
+        }
+        if rooms.len() > MAX_RESUME_ROOMS {
+            return Err(Invalid::field(
+                "resume",
+                format_args!("at most {MAX_RESUME_ROOMS} rooms"),
+            ));
+        }
+    }
+    Ok(Some(rooms))
+}
+
+fn join_from(fields: &Fields<'_>) -> Result<JoinFrom, Invalid> {
+    let after = optional_uint(fields, "after", 0, MAX_SEQ)?;
+    let limit = optional_uint(fields, "limit", 0, MAX_REPLAY_EVENTS)?;
+    match (after, limit) {
+        (Some(_), Some(_)) => Err(Invalid::field("after", "cannot be combined with `limit`")),
+        (Some(after), None) => Ok(JoinFrom::After(after)),
+        (None, limit) => Ok(JoinFrom::Newest(limit.unwrap_or(DEFAULT_JOIN_EVENTS))),
+    }
+}
+
+fn page(fields: &Fields<'_>) -> Result<Page, Invalid> {
+    let before = optional_uint(fields, "before", 1, MAX_SEQ)?;
+    let after = optional_uint(fields, "after", 0, MAX_SEQ)?;
+    let limit = optional_uint(fields, "limit", 1, MAX_HISTORY_EVENTS)?;
+    check_page(before, after, limit)
+}
+
+fn room(fields: &Fields<'_>) -> Result<RoomName, Invalid> {
+    RoomName::new(required_text(fields, "room")?)
+        .map_err(|_| Invalid::field("room", format_args!("must be {ROOM_NAME_RULE}")))
+}
+
+fn cid(fields: &Fields<'_>) -> Result<Arc<str>, Invalid> {
+    label(fields, "cid", MAX_CID_BYTES).map(Into::into)
+}
+
+fn message_text(fields: &Fields<'_>) -> Result<Arc<str>, Invalid> {
+    let text = required_text(fields, "text")?;
+    check_text(text)?;
+    Ok(text.into())
+}
+
+fn label<'f>(fields: &'f Fields<'_>, name: &str, max: usize) -> Result<&'f str, Invalid> {
+    let text = required_text(fields, name)?;
+    check_label(name, text, max)?;
+    Ok(text)
+}
+
+fn seq(fields: &Fields<'_>, min: u64) -> Result<u64, Invalid> {
+    optional_uint(fields, "seq", min, MAX_SEQ)?.ok_or_else(|| Invalid::field("seq", "is missing"))
+}
+
+fn switch(fields: &Fields<'_>, name: &str) -> Result<bool, Invalid> {
+    match fields.get(name) {
+        Some(Value::Bool(on)) => Ok(*on),
+        Some(_) => Err(Invalid::field(name, "must be true or false")),
+        None => Err(Invalid::field(name, "is missing")),
+    }
+}
+
+fn required_text<'f>(fields: &'f Fields<'_>, name: &str) -> Result<&'f str, Invalid> {
+    optional_text(fields, name)?.ok_or_else(|| Invalid::field(name, "is missing"))
+}
+
+fn optional_text<'f>(fields: &'f Fields<'_>, name: &str) -> Result<Option<&'f str>, Invalid> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Value::Str(text)) => Ok(Some(text)),
+        Some(_) => Err(Invalid::field(name, "must be text")),
+    }
+}
+
+fn bounded_text<'f>(fields: &'f Fields<'_>, name: &str, max: usize) -> Result<Option<&'f str>, Invalid> {
+    let text = optional_text(fields, name)?;
+    match text {
+        Some(text) if text.len() > max => Err(Invalid::field(
+            name,
+            format_args!("at most {max} bytes, has {}", text.len()),
+        )),
+        text => Ok(text),
+    }
+}
+
+fn optional_uint(fields: &Fields<'_>, name: &str, min: u64, max: u64) -> Result<Option<u64>, Invalid> {
+    match fields.get(name) {
+        None => Ok(None),
+        Some(Value::Uint(value)) => in_range(name, *value, min, max).map(Some),
+        Some(_) => Err(Invalid::field(name, range_rule(min, max))),
+    }
+}
+
+fn in_range(name: &str, value: u64, min: u64, max: u64) -> Result<u64, Invalid> {
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Invalid::field(name, range_rule(min, max)))
+    }
+}
+
+fn range_rule(min: u64, max: u64) -> String {
+    format!("must be an integer from {min} to {max}")
+}

@@ -1,0 +1,110 @@
+//! What nodes tell each other over the bus, always in MessagePack.
+//!
+//! The bus is only a hint: whatever is in a node frame can be lost, and is then read from the store.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, Person, RoomName, codec::EncodeError};
+
+/// The version that this build writes. Frames of a later version are ignored.
+pub const NODE_FRAME_VERSION: u8 = 1;
+
+/// One message from one node to all others that listen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeFrame {
+    /// [`NODE_FRAME_VERSION`] of the sender.
+    pub v: u8,
+    /// The sending node, so that it ignores its own frames.
+    pub node: Arc<str>,
+    /// The content.
+    pub message: NodeMessage,
+}
+
+/// The content of a [`NodeFrame`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeMessage {
+    /// Committed events of one room, ascending, `seq` without a hole.
+    Events {
+        /// The room.
+        room: RoomName,
+        /// At least one.
+        events: Vec<Event>,
+    },
+    /// Somebody types.
+    Typing {
+        /// The room.
+        room: RoomName,
+        /// Who.
+        user: Person,
+    },
+    /// Somebody has read up to `seq`.
+    Read {
+        /// The room.
+        room: RoomName,
+        /// Who.
+        user: Person,
+        /// The last `seq` read.
+        seq: u64,
+    },
+    /// Who is in the room on the sending node: the whole picture, not a difference, so that a lost one does no harm.
+    Presence {
+        /// The room.
+        room: RoomName,
+        /// People, not connections.
+        count: u64,
+        /// All of them, or none where `count` is above the limit for naming people.
+        users: Vec<Person>,
+        /// The sender has just opened the room and asks the others for their picture.
+        ask: bool,
+    },
+}
+
+impl NodeFrame {
+    /// A frame of this build's version.
+    pub fn new(node: Arc<str>, message: NodeMessage) -> Self {
+        Self {
+            v: NODE_FRAME_VERSION,
+            node,
+            message,
+        }
+    }
+
+    /// The frame as MessagePack.
+    ///
+    /// # Errors
+    /// Never for frames that this crate can build; the encoder's error is passed on all the same.
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        crate::codec::to_msgpack(self)
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// When `bytes` are no node frame, or one of a later version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, NodeFrameError> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u8,
+        }
+        let Version { v } =
+            rmp_serde::from_slice(bytes).map_err(|e| NodeFrameError::Malformed(e.to_string()))?;
+        if v != NODE_FRAME_VERSION {
+            return Err(NodeFrameError::Version(v));
+        }
+        rmp_serde::from_slice(bytes).map_err(|e| NodeFrameError::Malformed(e.to_string()))
+    }
+}
+
+/// The bytes are no node frame that this build reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeFrameError {
+    /// Another version wrote it.
+    #[error("node frame of version {0}, this build reads version {NODE_FRAME_VERSION}")]
+    Version(u8),
+    /// Not a node frame at all.
+    #[error("not a node frame: {0}")]
+    Malformed(String),
+}
