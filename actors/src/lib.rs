@@ -1,4 +1,27 @@
 //! What happens inside a Hubbub node: connection, room, persistence and cluster actors, the state machines that they
 //! call, and the ports to store and bus. No sockets, no SQL, no Redis, no HTTP.
+//!
+//! Outside this crate nobody builds an actor message: callers hold [`System`], [`room::Room`] and
+//! [`connection::Connection`].
 
+mod answer;
+pub mod bucket;
+pub mod clock;
+mod cluster;
+pub mod connection;
+mod context;
+mod frame;
+mod heads;
+pub mod metrics;
+pub mod outbox;
+mod persistence;
 pub mod ports;
+pub mod room;
+mod settings;
+mod supervisor;
+mod system;
+mod users;
+
+pub use context::User;
+pub use settings::Settings;
+pub use system::{StartError, System};

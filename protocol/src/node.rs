@@ -77,7 +77,25 @@ impl NodeFrame {
     /// # Errors
     /// Never for frames that this crate can build; the encoder's error is passed on all the same.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        crate::codec::to_msgpack(self)
+        Self::encode_message(&self.node, &self.message)
+    }
+
+    /// The frame of `message` from `node` as MessagePack, without taking them over.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_message(node: &str, message: &NodeMessage) -> Result<Vec<u8>, EncodeError> {
+        #[derive(Serialize)]
+        struct Borrowed<'a> {
+            v: u8,
+            node: &'a str,
+            message: &'a NodeMessage,
+        }
+        crate::codec::to_msgpack(&Borrowed {
+            v: NODE_FRAME_VERSION,
+            node,
+            message,
+        })
     }
 
     /// Reads a frame.

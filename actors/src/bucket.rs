@@ -1,0 +1,80 @@
+//! A token bucket. Pure: time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// Allows `rate` a second on average and bursts of `burst`.
+#[derive(Debug)]
+pub struct TokenBucket {
+    rate: f64,
+    burst: f64,
+    tokens: f64,
+    at: Instant,
+}
+
+impl TokenBucket {
+    /// A full bucket. `per_second` 0 means no limit.
+    pub fn new(per_second: u32, burst_seconds: u32, now: Instant) -> Self {
+        let rate = f64::from(per_second);
+        let burst = rate * f64::from(burst_seconds);
+        Self {
+            rate,
+            burst,
+            tokens: burst,
+            at: now,
+        }
+    }
+
+    /// Takes a token.
+    ///
+    /// # Errors
+    /// With the time until there is one; nothing is taken.
+    pub fn take(&mut self, now: Instant) -> Result<(), Duration> {
+        if self.rate == 0.0 {
+            return Ok(());
+        }
+        self.refill(now);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            Ok(())
+        } else {
+            Err(Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
+        }
+    }
+
+    /// Whether nothing was taken for so long that a new bucket would be no different.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.tokens >= self.burst
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = self.at.max(now);
+        self.tokens = (self.tokens + passed * self.rate).min(self.burst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_let_through_and_then_the_rate_holds() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(50, 10, start);
+        assert_eq!((0..1_000).filter(|_| bucket.take(start).is_ok()).count(), 500);
+        let wait = bucket.take(start).unwrap_err();
+        assert!((19..=21).contains(&wait.as_millis()), "{wait:?}");
+        let later = start + Duration::from_secs(2);
+        assert_eq!((0..1_000).filter(|_| bucket.take(later).is_ok()).count(), 100);
+        assert!(!bucket.is_full(later));
+        assert!(bucket.is_full(later + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn zero_means_no_limit() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::new(0, 10, now);
+        assert!((0..10_000).all(|_| bucket.take(now).is_ok()));
+    }
+}

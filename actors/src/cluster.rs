@@ -1,0 +1,211 @@
+//! The cluster actor: brings what the bus reports to the rooms, reconciles heads so that nothing that the bus lost
+//! stays lost, and watches over the store.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use protocol::{NodeFrame, NodeMessage, RoomName};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    connection::Connections,
+    ports::{BusEvent, Topic},
+    room::{Room, Rooms},
+};
+
+/// Pause between two looks at the store.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// A store that has not answered by then is down.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+/// Rooms whose heads are asked for at once.
+const HEADS_AT_ONCE: usize = 1_000;
+
+pub(crate) struct Cluster {
+    pub(crate) rooms: Rooms,
+    pub(crate) connections: Connections,
+}
+
+pub(crate) enum ClusterMsg {
+    Reconcile,
+    WatchStore,
+    BusIsUp(bool),
+}
+
+pub(crate) struct State {
+    bus_up: bool,
+    /// Reconciliations and looks at the store run beside the actor, one of each at a time.
+    reconciling: Option<JoinHandle<()>>,
+    watching: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        for task in [&self.reconciling, &self.watching, &self.reader]
+            .into_iter()
+            .flatten()
+        {
+            task.abort();
+        }
+    }
+}
+
+impl Actor for Cluster {
+    type Msg = ClusterMsg;
+    type State = State;
+    type Arguments = Option<mpsc::Receiver<BusEvent>>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ClusterMsg>,
+        events: Option<mpsc::Receiver<BusEvent>>,
+    ) -> Result<State, ActorProcessingErr> {
+        self.rooms.context().metrics.store_up().set(1.0);
+        let reader = events.map(|events| tokio::spawn(read_bus(events, self.rooms.clone(), myself.clone())));
+        myself.send_interval(self.rooms.context().settings.reconcile_every, || {
+            ClusterMsg::Reconcile
+        });
+        myself.send_interval(WATCH_EVERY, || ClusterMsg::WatchStore);
+        Ok(State {
+            bus_up: false,
+            reconciling: None,
+            watching: None,
+            reader,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ClusterMsg>,
+        message: ClusterMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ClusterMsg::Reconcile => {
+                if is_free(state.reconciling.as_ref()) {
+                    state.reconciling = Some(tokio::spawn(reconcile(self.rooms.clone(), state.bus_up)));
+                }
+            }
+            ClusterMsg::WatchStore => {
+                if is_free(state.watching.as_ref()) {
+                    let watch = watch_store(self.rooms.clone(), self.connections.clone());
+                    state.watching = Some(tokio::spawn(watch));
+                }
+            }
+            ClusterMsg::BusIsUp(up) => {
+                state.bus_up = up;
+                self.rooms
+                    .context()
+                    .metrics
+                    .bus_up()
+                    .set(if up { 1.0 } else { 0.0 });
+                if up {
+                    // Whatever was published meanwhile is missed: ask the store, for all rooms at once.
+                    tokio::spawn(reconcile(self.rooms.clone(), false));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_free(task: Option<&JoinHandle<()>>) -> bool {
+    task.is_none_or(JoinHandle::is_finished)
+}
+
+async fn read_bus(mut events: mpsc::Receiver<BusEvent>, rooms: Rooms, cluster: ActorRef<ClusterMsg>) {
+    while let Some(event) = events.recv().await {
+        match event {
+            BusEvent::Frame { payload, .. } => pass_on(&rooms, &payload),
+            BusEvent::Subscribed(Topic::Room(room)) => {
+                if let Some(room) = rooms.active(&room) {
+                    room.refresh();
+                }
+            }
+            BusEvent::Subscribed(Topic::Cluster) => {}
+            BusEvent::Up => drop(cluster.cast(ClusterMsg::BusIsUp(true))),
+            BusEvent::Down => drop(cluster.cast(ClusterMsg::BusIsUp(false))),
+        }
+    }
+}
+
+fn pass_on(rooms: &Rooms, payload: &Bytes) {
+    let context = rooms.context();
+    context.metrics.bus_frames_in().increment(1);
+    let frame = match NodeFrame::decode(payload) {
+        Ok(frame) => frame,
+        Err(error) => {
+            tracing::warn!(%error, "a frame from the bus was not understood; its events are read from the store");
+            return;
+        }
+    };
+    if frame.node == context.settings.node {
+        return;
+    }
+    let name = match &frame.message {
+        NodeMessage::Events { room, .. }
+        | NodeMessage::Typing { room, .. }
+        | NodeMessage::Read { room, .. }
+        | NodeMessage::Presence { room, .. } => room,
+    };
+    if let Some(room) = rooms.active(name)
+        && !room.offer_bus(Arc::clone(&frame.node), frame.message, payload.len())
+    {
+        context.metrics.bus_backlog_dropped().increment(1);
+    }
+}
+
+/// Tells every room with members what its head is: from the bus, or from the store if the bus does not answer.
+async fn reconcile(rooms: Rooms, by_bus: bool) {
+    let context = rooms.context();
+    let with_members = rooms.with_members();
+    for rooms in with_members.chunks(HEADS_AT_ONCE) {
+        let names: Vec<RoomName> = rooms.iter().map(|room| room.name().clone()).collect();
+        if by_bus && let Ok(heads) = context.bus.heads(&names).await {
+            hint(rooms, heads);
+            continue;
+        }
+        match tokio::time::timeout(STATUS_TIMEOUT, context.store.heads(&names)).await {
+            Ok(Ok(heads)) => hint(rooms, heads.into_iter().map(Some)),
+            // The next reconciliation is a second away.
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+fn hint(rooms: &[Room], heads: impl IntoIterator<Item = Option<u64>>) {
+    for (room, head) in rooms.iter().zip(heads) {
+        if let Some(head) = head {
+            room.hint_head(head);
+        }
+    }
+}
+
+async fn watch_store(rooms: Rooms, connections: Connections) {
+    let context = rooms.context();
+    let was_up = context.clock.is_up();
+    let failed = match tokio::time::timeout(STATUS_TIMEOUT, context.store.status()).await {
+        Ok(Ok(status)) => {
+            if context.clock.set(&status) {
+                tracing::warn!(epoch = %status.epoch, "the store has another history; clients are told to come back");
+                connections.close_all(protocol::CloseCode::Restarting);
+            }
+            context.metrics.store_up().set(1.0);
+            if !was_up {
+                tracing::info!("the store answers again");
+            }
+            return;
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {STATUS_TIMEOUT:?}"),
+    };
+    context.clock.set_down();
+    context.metrics.store_up().set(0.0);
+    if was_up {
+        tracing::error!(
+            error = failed,
+            "the store does not answer; writing is refused until it does"
+        );
+    }
+}

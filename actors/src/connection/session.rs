@@ -1,0 +1,511 @@
+//! A client's session: which rooms are open, what is on its way, what is to be answered. Synchronous: it calls rooms
+//! and fills the outbox, and waits for nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use protocol::{
+    Command, ErrorCode, JoinFrom, RoomName, ServerFrame,
+    limits::{HEARTBEAT_MS, MAX_FRAME_BYTES},
+    server::{Done, Resumed, Welcome},
+};
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+use super::{OpenRefusal, actor::ConnectionMsg};
+use crate::{
+    answer::Answer,
+    context::User,
+    outbox::Outbox,
+    ports::{Append, Change},
+    room::{Begin, Join, Joined, Room, Rooms, SubscriberId},
+    users::{Share, Users},
+};
+
+/// Most rooms that one connection may have open.
+const MAX_OPEN_ROOMS: usize = 1_000;
+/// Rooms that have not answered a resume by then are `overloaded`.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// See the module's documentation. Dropping it leaves all rooms.
+pub(super) struct Session {
+    pub(super) rooms: Rooms,
+    pub(super) users: Users,
+    pub(super) user: User,
+    pub(super) outbox: Arc<Outbox>,
+    /// Counts this connection while it lives.
+    pub(super) _share: Share,
+    pub(super) open: HashMap<RoomName, Slot>,
+    pub(super) names: HashMap<SubscriberId, RoomName>,
+    pub(super) welcome: Option<Pending>,
+}
+
+/// What `hello` asked to resume.
+pub(super) struct Resume {
+    pub(super) rooms: Vec<(String, u64)>,
+    pub(super) epoch: Option<String>,
+}
+
+/// A `welcome` that waits for the rooms that are resumed.
+pub(super) struct Pending {
+    pub(super) frame: Welcome,
+    pub(super) welcomed: Option<oneshot::Sender<()>>,
+}
+
+/// A room that is open on this connection, or about to be.
+pub(super) struct Slot {
+    room: Room,
+    subscriber: SubscriberId,
+    status: Status,
+}
+
+enum Status {
+    Open,
+    /// Commands for the room wait, so that they take effect in the order sent. They count as unacked, which bounds
+    /// their number.
+    Opening {
+        asked_by: AskedBy,
+        held: VecDeque<(Command, Answer)>,
+    },
+}
+
+enum AskedBy {
+    Join(Answer),
+    /// The `welcome` waits for it.
+    Resume,
+    /// The room failed and is opened again; the client need not know.
+    Failure,
+}
+
+impl Session {
+    /// Begins to resume rooms. The `welcome` is sent when all have answered, at once if there are none.
+    pub(super) fn begin(
+        &mut self,
+        myself: &ActorRef<ConnectionMsg>,
+        resume: Option<Resume>,
+        welcomed: oneshot::Sender<()>,
+    ) {
+        if let Some(pending) = &mut self.welcome {
+            pending.welcomed = Some(welcomed);
+        }
+        if let Some(resume) = resume {
+            let same_epoch = resume
+                .epoch
+                .is_none_or(|epoch| *epoch == *self.rooms.context().clock.epoch());
+            for (name, seq) in resume.rooms {
+                let begin = if same_epoch {
+                    Begin::After(seq)
+                } else {
+                    Begin::Reset
+                };
+                match RoomName::new(&name) {
+                    Ok(name) => self.open_room(myself, &name, begin, false, AskedBy::Resume),
+                    Err(_) => self.resume_refused(&name, ErrorCode::BadRequest),
+                }
+            }
+            myself.send_after(RESUME_TIMEOUT, || ConnectionMsg::ResumeDue);
+        }
+        self.send_welcome_if_complete();
+    }
+
+    /// Does a command. The answer goes to the outbox, now or later.
+    pub(super) fn command(&mut self, myself: &ActorRef<ConnectionMsg>, id: Option<u32>, command: Command) {
+        match command {
+            Command::Ping => {
+                let time = self.rooms.context().clock.now_ms();
+                self.outbox.answer(&ServerFrame::Pong { id, time });
+            }
+            Command::Hello(_) => {
+                self.outbox
+                    .refuse(id, ErrorCode::BadRequest, "`op`: hello was said already", None);
+            }
+            command => {
+                let answer = Answer::to_socket(&self.outbox, id);
+                self.room_command(myself, command, answer);
+            }
+        }
+    }
+
+    fn room_command(&mut self, myself: &ActorRef<ConnectionMsg>, command: Command, answer: Answer) {
+        let name = match &command {
+            Command::Join { room, .. }
+            | Command::Leave { room }
+            | Command::Send { room, .. }
+            | Command::Edit { room, .. }
+            | Command::Delete { room, .. }
+            | Command::React { room, .. }
+            | Command::History { room, .. }
+            | Command::Read { room, .. }
+            | Command::Typing { room }
+            | Command::Presence { room } => room.clone(),
+            Command::Hello(_) | Command::Ping => return,
+        };
+        if let Some(Slot {
+            status: Status::Opening { held, .. },
+            ..
+        }) = self.open.get_mut(&name)
+        {
+            held.push_back((command, answer));
+            return;
+        }
+        match command {
+            Command::Join { from, .. } => self.join(myself, &name, from, answer),
+            Command::Leave { .. } => self.leave(&name, answer),
+            Command::Send {
+                cid, text, reply_to, ..
+            } => {
+                self.write(&name, cid, Change::Message { text, reply_to }, answer);
+            }
+            Command::Edit { cid, seq, text, .. } => {
+                self.write(&name, cid, Change::Edit { target: seq, text }, answer);
+            }
+            Command::Delete { cid, seq, .. } => {
+                self.write(
+                    &name,
+                    cid,
+                    Change::Delete {
+                        target: seq,
+                        any_author: false,
+                    },
+                    answer,
+                );
+            }
+            Command::React {
+                cid, seq, emoji, on, ..
+            } => {
+                self.write(
+                    &name,
+                    cid,
+                    Change::React {
+                        target: seq,
+                        emoji,
+                        on,
+                    },
+                    answer,
+                );
+            }
+            Command::History { page, .. } => {
+                self.with_room(&name, answer, |room, a| room.read_history(page, a))
+            }
+            Command::Presence { .. } => self.with_room(&name, answer, Room::presence),
+            Command::Read { seq, .. } => {
+                let user = self.user.person.clone();
+                self.with_open(&name, answer, |room, answer| room.mark_read(user, seq, answer));
+            }
+            Command::Typing { .. } => {
+                let user = self.user.person.clone();
+                self.with_open(&name, answer, |room, answer| room.typing(user, answer));
+            }
+            Command::Hello(_) | Command::Ping => {}
+        }
+    }
+
+    fn join(&mut self, myself: &ActorRef<ConnectionMsg>, name: &RoomName, from: JoinFrom, answer: Answer) {
+        // A room that is open starts anew.
+        if let Some(slot) = self.take(name) {
+            slot.room.leave(slot.subscriber, None);
+        }
+        if self.open.len() >= MAX_OPEN_ROOMS {
+            let message =
+                format!("at most {MAX_OPEN_ROOMS} rooms may be open on a connection; leave one first");
+            return answer.refuse(ErrorCode::Forbidden, &message);
+        }
+        let begin = match from {
+            JoinFrom::After(seq) => Begin::After(seq),
+            JoinFrom::Newest(count) => Begin::Newest(count),
+        };
+        let create = self.rooms.context().settings.create_on_join;
+        self.open_room(myself, name, begin, create, AskedBy::Join(answer));
+    }
+
+    fn leave(&mut self, name: &RoomName, answer: Answer) {
+        match self.take(name) {
+            // The room answers, behind the last frame that it sends.
+            Some(slot) => slot.room.leave(slot.subscriber, Some(answer)),
+            None => answer.done(Done::default()),
+        }
+    }
+
+    fn write(&mut self, name: &RoomName, cid: Arc<str>, change: Change, answer: Answer) {
+        let Some(slot) = self.open.get(name) else {
+            return not_joined(answer, name);
+        };
+        if let Err(retry_after_ms) = self.users.take_send(&self.user.person.id) {
+            let message = "you write too fast; try again with the same cid";
+            return answer.refuse_for_now(ErrorCode::RateLimited, message, retry_after_ms);
+        }
+        let author = self.user.person.clone();
+        slot.room.write(
+            Append {
+                room: name.clone(),
+                author,
+                cid: Some(cid),
+                change,
+            },
+            answer,
+        );
+    }
+
+    fn with_open(&self, name: &RoomName, answer: Answer, act: impl FnOnce(&Room, Answer)) {
+        match self.open.get(name) {
+            Some(slot) => act(&slot.room, answer),
+            None => not_joined(answer, name),
+        }
+    }
+
+    fn with_room(&self, name: &RoomName, answer: Answer, act: impl FnOnce(&Room, Answer)) {
+        if let Some(slot) = self.open.get(name) {
+            return act(&slot.room, answer);
+        }
+        // On an error the node is ending, and the dropped answer says to try again.
+        if let Ok(room) = self.rooms.get(name) {
+            act(&room, answer);
+        }
+    }
+
+    fn open_room(
+        &mut self,
+        myself: &ActorRef<ConnectionMsg>,
+        name: &RoomName,
+        begin: Begin,
+        create: bool,
+        asked_by: AskedBy,
+    ) {
+        let Ok(room) = self.rooms.get(name) else {
+            return self.open_refused(name, asked_by, OpenRefusal::overloaded());
+        };
+        let subscriber = next_subscriber();
+        room.join(Join {
+            subscriber,
+            connection: myself.clone(),
+            outbox: Arc::clone(&self.outbox),
+            user: self.user.clone(),
+            begin,
+            create,
+        });
+        self.names.insert(subscriber, name.clone());
+        let status = Status::Opening {
+            asked_by,
+            held: VecDeque::new(),
+        };
+        self.open.insert(
+            name.clone(),
+            Slot {
+                room,
+                subscriber,
+                status,
+            },
+        );
+    }
+
+    /// A room has dealt with a join of this session.
+    pub(super) fn opened(
+        &mut self,
+        myself: &ActorRef<ConnectionMsg>,
+        room: &Room,
+        subscriber: SubscriberId,
+        result: Result<Joined, OpenRefusal>,
+    ) {
+        let Some(name) = self.names.get(&subscriber).cloned() else {
+            // Not wanted any more.
+            return room.leave(subscriber, None);
+        };
+        let Some(slot) = self.open.get_mut(&name) else {
+            return;
+        };
+        let Status::Opening { asked_by, held } = std::mem::replace(&mut slot.status, Status::Open) else {
+            return;
+        };
+        match result {
+            Ok(joined) => match asked_by {
+                AskedBy::Join(answer) => {
+                    answer.done(Done {
+                        room: Some(name),
+                        title: Some(joined.title),
+                        head: Some(joined.head),
+                        role: Some(joined.role.into()),
+                        members: Some(joined.members),
+                        reset: joined.reset.then_some(true),
+                        ..Done::default()
+                    });
+                    room.start(subscriber);
+                }
+                AskedBy::Failure => room.start(subscriber),
+                AskedBy::Resume => self.resumed(&name, &joined),
+            },
+            Err(refusal) => {
+                self.take(&name);
+                self.open_refused(&name, asked_by, refusal);
+            }
+        }
+        for (command, answer) in held {
+            self.room_command(myself, command, answer);
+        }
+    }
+
+    fn open_refused(&mut self, name: &RoomName, asked_by: AskedBy, refusal: OpenRefusal) {
+        match asked_by {
+            AskedBy::Join(answer) => match refusal.retry_after_ms {
+                Some(after) => answer.refuse_for_now(refusal.code, refusal.message, after),
+                None => answer.refuse(refusal.code, refusal.message),
+            },
+            AskedBy::Resume => {
+                self.resume_refused(name.as_str(), refusal.code);
+                self.send_welcome_if_complete();
+            }
+            // The client believes the room to be open: it has to come back and resume.
+            AskedBy::Failure => self.outbox.close(protocol::CloseCode::Internal),
+        }
+    }
+
+    /// The room failed. It is opened again where it was, in a new actor.
+    pub(super) fn room_lost(
+        &mut self,
+        myself: &ActorRef<ConnectionMsg>,
+        subscriber: SubscriberId,
+        cursor: u64,
+    ) {
+        let Some(name) = self.names.remove(&subscriber) else {
+            return;
+        };
+        let Some(slot) = self.open.remove(&name) else {
+            return;
+        };
+        match slot.status {
+            Status::Open => {
+                self.open_room(myself, &name, Begin::After(cursor), false, AskedBy::Failure);
+            }
+            Status::Opening { asked_by, .. } => self.open_refused(&name, asked_by, OpenRefusal::overloaded()),
+        }
+    }
+
+    /// Rooms that have not answered in time are not resumed.
+    pub(super) fn resume_due(&mut self) {
+        let late: Vec<RoomName> = self
+            .open
+            .iter()
+            .filter(|(_, slot)| {
+                matches!(
+                    &slot.status,
+                    Status::Opening {
+                        asked_by: AskedBy::Resume,
+                        ..
+                    }
+                )
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in late {
+            if let Some(slot) = self.take(&name) {
+                slot.room.leave(slot.subscriber, None);
+            }
+            self.resume_refused(name.as_str(), ErrorCode::Overloaded);
+        }
+        self.send_welcome_if_complete();
+    }
+
+    fn resumed(&mut self, name: &RoomName, joined: &Joined) {
+        if let Some(rooms) = self
+            .welcome
+            .as_mut()
+            .and_then(|pending| pending.frame.rooms.as_mut())
+        {
+            let reset = joined.reset.then_some(true);
+            rooms.insert(
+                name.to_string(),
+                Resumed {
+                    head: joined.head,
+                    role: joined.role.into(),
+                    reset,
+                },
+            );
+        }
+        self.send_welcome_if_complete();
+    }
+
+    fn resume_refused(&mut self, name: &str, code: ErrorCode) {
+        if let Some(pending) = &mut self.welcome {
+            pending
+                .frame
+                .refused
+                .get_or_insert_with(BTreeMap::new)
+                .insert(name.to_owned(), code);
+        }
+    }
+
+    /// Sends the `welcome` once every room has answered, and then lets the rooms begin.
+    fn send_welcome_if_complete(&mut self) {
+        let waits = |slot: &Slot| {
+            matches!(
+                &slot.status,
+                Status::Opening {
+                    asked_by: AskedBy::Resume,
+                    ..
+                }
+            )
+        };
+        if self.open.values().any(waits) {
+            return;
+        }
+        if let Some(Pending { mut frame, welcomed }) = self.welcome.take() {
+            frame.time = self.rooms.context().clock.now_ms();
+            self.outbox.answer(&ServerFrame::Welcome(frame));
+            for slot in self.open.values() {
+                slot.room.start(slot.subscriber);
+            }
+            if let Some(welcomed) = welcomed {
+                let _ = welcomed.send(());
+            }
+        }
+    }
+
+    fn take(&mut self, name: &RoomName) -> Option<Slot> {
+        let slot = self.open.remove(name)?;
+        self.names.remove(&slot.subscriber);
+        Some(slot)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        for slot in self.open.values() {
+            slot.room.leave(slot.subscriber, None);
+        }
+    }
+}
+
+/// The `welcome` of a session, without what is known only when its rooms have answered.
+pub(super) fn welcome(rooms: &Rooms, opening: &super::Opening) -> Welcome {
+    let context = rooms.context();
+    Welcome {
+        id: opening.id,
+        node: Arc::clone(&context.settings.node),
+        session: format!("{:016x}", fastrand::u64(..)).into(),
+        user: opening.user.person.clone(),
+        token: opening.token.clone(),
+        epoch: context.clock.epoch(),
+        heartbeat_ms: HEARTBEAT_MS,
+        max_frame: MAX_FRAME_BYTES as u64,
+        time: 0,
+        rooms: opening.resume.as_ref().map(|_| BTreeMap::new()),
+        refused: None,
+    }
+}
+
+fn not_joined(answer: Answer, name: &RoomName) {
+    answer.refuse(
+        ErrorCode::NotJoined,
+        &format!("the room `{name}` is not open on this connection; join it first"),
+    );
+}
+
+fn next_subscriber() -> SubscriberId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    SubscriberId(NEXT.fetch_add(1, Relaxed))
+}

@@ -1,0 +1,93 @@
+//! Reads the heads of rooms from the store, many rooms in one query.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use protocol::RoomName;
+use tokio::time::Instant;
+
+use crate::{
+    ports::{Store, StoreError},
+    room::Room,
+};
+
+/// Shortest pause between the starts of two queries: a single request is served at once, a storm of them in few.
+const PACE: Duration = Duration::from_millis(10);
+/// Most rooms in one query.
+const MAX_ROOMS: usize = 1_000;
+/// After this long a query is given up.
+const TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A node's one reader of heads. Every request is answered by a query that began after it was made, so that the answer
+/// includes all that was committed before. Requests need no bound of their own: a room makes one at a time.
+#[derive(Clone)]
+pub(crate) struct HeadReader {
+    store: Arc<dyn Store>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    rooms: Vec<Room>,
+    reading: bool,
+}
+
+impl HeadReader {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            waiting: Arc::default(),
+        }
+    }
+
+    /// Asks for the head of `room`, which is told by [`Room::fresh_head`].
+    pub(crate) fn request(&self, room: Room) {
+        let mut waiting = self.waiting.lock();
+        waiting.rooms.push(room);
+        if !waiting.reading {
+            waiting.reading = true;
+            tokio::spawn(self.clone().read_all());
+        }
+    }
+
+    async fn read_all(self) {
+        loop {
+            let batch = {
+                let mut waiting = self.waiting.lock();
+                let count = waiting.rooms.len().min(MAX_ROOMS);
+                if count == 0 {
+                    waiting.reading = false;
+                    return;
+                }
+                waiting.rooms.drain(..count).collect::<Vec<_>>()
+            };
+            let begun = Instant::now();
+            self.read(batch).await;
+            tokio::time::sleep_until(begun + PACE).await;
+        }
+    }
+
+    async fn read(&self, rooms: Vec<Room>) {
+        let names: Vec<RoomName> = rooms.iter().map(|room| room.name().clone()).collect();
+        let heads = match tokio::time::timeout(TIMEOUT, self.store.heads(&names)).await {
+            Ok(Ok(heads)) => Ok(heads),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StoreError::Timeout(format!(
+                "no answer to a read of heads within {TIMEOUT:?}"
+            ))),
+        };
+        match heads {
+            Ok(heads) => {
+                for (room, head) in rooms.iter().zip(heads) {
+                    room.fresh_head(Some(head));
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "heads could not be read; rooms go on with what they know");
+                for room in &rooms {
+                    room.fresh_head(None);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! One persistence shard: commits the appends of its rooms in groups.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+
+use super::{batch::Collector, budget::Reserved};
+use crate::{
+    answer::Answer,
+    metrics::Metrics,
+    ports::{Append, Outcome, Store, StoreError},
+    room::Room,
+};
+
+/// A batch that the store has not answered by then is given up: its commands are refused and may be repeated. The
+/// adapters' own limits are shorter; this one holds when an adapter hangs.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// An append on its way to the store, with all that is owed for it.
+pub(crate) struct Pending {
+    pub(crate) append: Append,
+    pub(crate) ticket: Ticket,
+}
+
+/// What is owed for an append. Dropping it refuses the command and gives the reserved bytes back.
+pub(crate) struct Ticket {
+    pub(crate) room: Room,
+    pub(crate) answer: Answer,
+    pub(crate) since: Instant,
+    pub(crate) reserved: [Reserved; 2],
+}
+
+/// An append that the store has dealt with.
+pub(crate) struct Committed {
+    pub(crate) append: Append,
+    pub(crate) answer: Answer,
+    pub(crate) outcome: Outcome,
+}
+
+pub(super) enum ShardMsg {
+    Append(Box<Pending>),
+    Finished,
+    /// Answered when nothing waits and nothing is under way.
+    Flush(oneshot::Sender<()>),
+}
+
+pub(super) struct Shard {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) metrics: Metrics,
+}
+
+pub(super) struct ShardState {
+    collector: Collector<Pending>,
+    flushing: Vec<oneshot::Sender<()>>,
+}
+
+impl Actor for Shard {
+    type Msg = ShardMsg;
+    type State = ShardState;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<ShardMsg>, (): ()) -> Result<ShardState, ActorProcessingErr> {
+        Ok(ShardState {
+            collector: Collector::new(),
+            flushing: Vec::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<ShardMsg>,
+        message: ShardMsg,
+        state: &mut ShardState,
+    ) -> Result<(), ActorProcessingErr> {
+        let batch = match message {
+            ShardMsg::Append(pending) => state.collector.push(pending.append.cost_bytes(), *pending),
+            ShardMsg::Finished => state.collector.finished(),
+            ShardMsg::Flush(done) => {
+                state.flushing.push(done);
+                None
+            }
+        };
+        if let Some(batch) = batch {
+            self.start_commit(myself, batch);
+        }
+        if state.collector.is_idle() {
+            for done in state.flushing.drain(..) {
+                let _ = done.send(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    /// The commit runs beside the actor, which collects the next batch meanwhile. Should the actor fail, the commit
+    /// still ends and its commands are answered.
+    fn start_commit(&self, myself: ActorRef<ShardMsg>, batch: Vec<Pending>) {
+        let store = Arc::clone(&self.store);
+        let metrics = self.metrics.clone();
+        tokio::spawn(async move {
+            commit(&*store, &metrics, batch).await;
+            // The actor is gone only when the node ends.
+            let _ = myself.cast(ShardMsg::Finished);
+        });
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a batch has few entries")]
+async fn commit(store: &dyn Store, metrics: &Metrics, batch: Vec<Pending>) {
+    let (appends, tickets): (Vec<_>, Vec<_>) = batch.into_iter().map(|p| (p.append, p.ticket)).unzip();
+    let begun = Instant::now();
+    let result = match tokio::time::timeout(COMMIT_TIMEOUT, store.append(&appends)).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Timeout(format!(
+            "no answer to an append within {COMMIT_TIMEOUT:?}"
+        ))),
+    };
+    match result {
+        Ok(outcomes) if outcomes.len() == appends.len() => {
+            metrics.commit_seconds().record(begun.elapsed());
+            metrics.commit_batch_events().record(appends.len() as f64);
+            hand_over(metrics, appends, tickets, outcomes);
+        }
+        Ok(outcomes) => {
+            let error = format!("{} outcomes for {} appends", outcomes.len(), appends.len());
+            refuse(metrics, tickets, &StoreError::Internal(error));
+        }
+        Err(error) => refuse(metrics, tickets, &error),
+    }
+}
+
+fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outcomes: Vec<Outcome>) {
+    let mut by_room: HashMap<protocol::RoomName, (Room, Vec<Committed>)> = HashMap::new();
+    for ((append, ticket), outcome) in appends.into_iter().zip(tickets).zip(outcomes) {
+        match outcome {
+            Outcome::Written { .. } => metrics.events_committed().increment(1),
+            Outcome::Known { .. } => metrics.appends_known().increment(1),
+            Outcome::Refused(_) => {}
+        }
+        metrics.append_wait_seconds().record(ticket.since.elapsed());
+        let Ticket {
+            room,
+            answer,
+            since: _,
+            reserved,
+        } = ticket;
+        drop(reserved);
+        let (_, committed) = by_room
+            .entry(append.room.clone())
+            .or_insert_with(|| (room, Vec::new()));
+        committed.push(Committed {
+            append,
+            answer,
+            outcome,
+        });
+    }
+    for (room, committed) in by_room.into_values() {
+        room.committed(committed);
+    }
+}
+
+fn refuse(metrics: &Metrics, tickets: Vec<Ticket>, error: &StoreError) {
+    metrics.commits_failed().increment(1);
+    tracing::warn!(%error, appends = tickets.len(), "a batch was not committed; its senders are told to try again");
+    for ticket in tickets {
+        ticket.answer.refuse_by_store(error);
+    }
+}

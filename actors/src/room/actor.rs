@@ -1,0 +1,395 @@
+//! The room actor: a thin shell that loads the room and passes messages to [`Live`].
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use protocol::{NodeMessage, Person, client::Page};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::{Room, Shared, directory::WeakRooms, members::Live};
+use crate::{
+    answer::Answer,
+    connection::ConnectionMsg,
+    context::{Context, User},
+    outbox::Outbox,
+    persistence::{Budget, Committed},
+    ports::{Append, EventPage, NewRoom, PageRequest, RoomRecord, StoreError},
+};
+
+/// One opening of a room by a connection; unique on the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct SubscriberId(pub(crate) u64);
+
+/// A connection wants to open the room. Answered by [`ConnectionMsg::Opened`], after which the subscriber is registered
+/// and gets nothing until [`RoomMsg::Start`].
+pub(crate) struct Join {
+    pub(crate) subscriber: SubscriberId,
+    pub(crate) connection: ActorRef<ConnectionMsg>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) user: User,
+    pub(crate) begin: Begin,
+    /// Make the room if it does not exist.
+    pub(crate) create: bool,
+}
+
+/// Where a subscriber begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Behind this `seq`; at the newest if it is beyond the head.
+    After(u64),
+    /// With the newest so many.
+    Newest(u64),
+    /// With the newest, because the client's position belongs to another history.
+    Reset,
+}
+
+/// What a connection is told when the room is open.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) title: Arc<str>,
+    pub(crate) head: u64,
+    pub(crate) role: &'static str,
+    pub(crate) members: u64,
+    pub(crate) reset: bool,
+}
+
+/// A room as it was read from the store.
+pub(crate) struct Loaded {
+    pub(super) record: RoomRecord,
+    pub(super) recent: EventPage,
+}
+
+pub(crate) enum RoomMsg {
+    Loaded(Result<Option<Box<Loaded>>, StoreError>),
+    Join(Box<Join>),
+    Start(SubscriberId),
+    Leave(SubscriberId, Option<Answer>),
+    Write(Box<(Append, Answer)>),
+    Committed(Vec<Committed>),
+    History(Page, Answer),
+    Presence(Answer),
+    MarkRead {
+        user: Person,
+        seq: u64,
+        answer: Answer,
+    },
+    /// The store's marker of somebody who wants to move it to `seq`.
+    MarkKnown {
+        user: Person,
+        known: u64,
+        seq: u64,
+        answer: Answer,
+    },
+    Typing(Person, Answer),
+    Bus {
+        node: Arc<str>,
+        message: NodeMessage,
+        bytes: usize,
+    },
+    Hint(u64),
+    FreshHead(Option<u64>),
+    /// Frames may have been missed: ask for the head.
+    Refresh,
+    FillDue,
+    Filled(Result<EventPage, StoreError>),
+    CatchUp(SubscriberId),
+    Replayed {
+        after: u64,
+        result: Result<EventPage, StoreError>,
+    },
+    PresenceDue,
+    PresenceRenew,
+    IdleDue,
+}
+
+pub(super) struct RoomActor {
+    pub(super) context: Arc<Context>,
+    pub(super) rooms: WeakRooms,
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct State {
+    phase: Phase,
+    budget: Arc<Budget>,
+}
+
+enum Phase {
+    /// Nothing is known; the first request loads the room.
+    Cold,
+    /// Requests wait for the room to be read; one at a time of each connection, so their number is bounded.
+    Loading(Vec<RoomMsg>),
+    Live(Box<Live>),
+}
+
+/// What the methods of [`Live`] need of the actor.
+pub(super) struct Cx<'a> {
+    pub(super) context: &'a Arc<Context>,
+    pub(super) room: Room,
+    pub(super) budget: &'a Arc<Budget>,
+}
+
+impl Actor for RoomActor {
+    type Msg = RoomMsg;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(&self, myself: ActorRef<RoomMsg>, (): ()) -> Result<State, ActorProcessingErr> {
+        self.check_idle_later(&myself);
+        let budget = Budget::new(self.context.settings.pending_room_bytes, None);
+        Ok(State {
+            phase: Phase::Cold,
+            budget,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RoomMsg>,
+        message: RoomMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let RoomMsg::Bus { bytes, .. } = &message {
+            self.shared.backlog_bytes.fetch_sub(*bytes, Relaxed);
+        }
+        match message {
+            RoomMsg::IdleDue => self.end_if_idle(&myself, state),
+            RoomMsg::Loaded(result) => self.loaded(&myself, state, result),
+            message => self.dispatch(&myself, state, message),
+        }
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<RoomMsg>, _: &mut State) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+impl RoomActor {
+    fn dispatch(&self, myself: &ActorRef<RoomMsg>, state: &mut State, message: RoomMsg) {
+        // Without members the room does not follow its log; what it holds may be old.
+        let stale =
+            matches!((&state.phase, &message), (Phase::Live(live), RoomMsg::Join(_)) if !live.is_followed());
+        if stale {
+            state.phase = Phase::Cold;
+        }
+        match &mut state.phase {
+            Phase::Live(live) => {
+                let cx = Cx {
+                    context: &self.context,
+                    room: self.handle(myself),
+                    budget: &state.budget,
+                };
+                live.handle(&cx, message);
+                self.shared.applied.store(live.applied(), Relaxed);
+                self.shared.members.store(live.members(), Relaxed);
+            }
+            Phase::Loading(waiting) => self.wait(waiting, message),
+            Phase::Cold => {
+                let mut waiting = Vec::new();
+                self.wait(&mut waiting, message);
+                if !waiting.is_empty() {
+                    self.load(myself, waiting.iter().any(wants_creation));
+                    state.phase = Phase::Loading(waiting);
+                }
+            }
+        }
+    }
+
+    /// Keeps what must wait for the room. What only concerns a live room is pointless now, but a commit is answered and
+    /// told to the other nodes at once.
+    fn wait(&self, waiting: &mut Vec<RoomMsg>, message: RoomMsg) {
+        match message {
+            RoomMsg::Committed(committed) => {
+                let events = super::commands::settle(&self.context, &self.shared.name, committed);
+                let message = NodeMessage::Events {
+                    room: self.shared.name.clone(),
+                    events,
+                };
+                if !waiting.is_empty() {
+                    waiting.push(RoomMsg::Bus {
+                        node: Arc::clone(&self.context.settings.node),
+                        message,
+                        bytes: 0,
+                    });
+                }
+            }
+            RoomMsg::Leave(subscriber, answer) => {
+                waiting.retain(
+                    |message| !matches!(message, RoomMsg::Join(join) if join.subscriber == subscriber),
+                );
+                if let Some(answer) = answer {
+                    answer.done(protocol::server::Done::default());
+                }
+            }
+            RoomMsg::Join(_)
+            | RoomMsg::Write(_)
+            | RoomMsg::History(..)
+            | RoomMsg::Presence(_)
+            | RoomMsg::MarkRead { .. }
+            | RoomMsg::Typing(..) => waiting.push(message),
+            _ => {}
+        }
+    }
+
+    /// Reads the room beside the actor. Somebody who may make the room has it made if it is not there.
+    fn load(&self, myself: &ActorRef<RoomMsg>, create: bool) {
+        let context = Arc::clone(&self.context);
+        let name = self.shared.name.clone();
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            let result = load(&context, &name, create).await;
+            let _ = myself.cast(RoomMsg::Loaded(result));
+        });
+    }
+
+    fn loaded(
+        &self,
+        myself: &ActorRef<RoomMsg>,
+        state: &mut State,
+        result: Result<Option<Box<Loaded>>, StoreError>,
+    ) {
+        let Phase::Loading(waiting) = std::mem::replace(&mut state.phase, Phase::Cold) else {
+            return;
+        };
+        match result {
+            Ok(Some(loaded)) => {
+                let live = Live::new(&self.context.settings, *loaded);
+                state.phase = Phase::Live(Box::new(live));
+                for message in waiting {
+                    // A room that was just read is current for those who waited for it.
+                    match (&mut state.phase, message) {
+                        (Phase::Live(live), RoomMsg::Join(join)) => {
+                            let room = self.handle(myself);
+                            let cx = Cx {
+                                context: &self.context,
+                                room,
+                                budget: &state.budget,
+                            };
+                            live.join_current(&cx, *join);
+                            self.shared.members.store(live.members(), Relaxed);
+                        }
+                        (_, message) => self.dispatch(myself, state, message),
+                    }
+                }
+            }
+            Ok(None) => {
+                // Somebody who may make the room may have come while it was looked for.
+                if waiting.iter().any(wants_creation) {
+                    self.load(myself, true);
+                    state.phase = Phase::Loading(waiting);
+                    return;
+                }
+                for message in waiting {
+                    refuse(&self.shared.name, self.handle(myself), message, None);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(room = %self.shared.name, %error, "a room could not be read from the store");
+                for message in waiting {
+                    refuse(&self.shared.name, self.handle(myself), message, Some(&error));
+                }
+            }
+        }
+    }
+
+    fn end_if_idle(&self, myself: &ActorRef<RoomMsg>, state: &mut State) {
+        let idle = match &state.phase {
+            Phase::Cold => true,
+            Phase::Loading(_) => false,
+            Phase::Live(live) => live.members() == 0,
+        };
+        if idle && self.rooms.retire(&self.shared.name, myself.get_id()) {
+            // What was sent before the room left the directory is still handled.
+            let _ = myself.drain();
+        } else {
+            self.check_idle_later(myself);
+        }
+    }
+
+    fn check_idle_later(&self, myself: &ActorRef<RoomMsg>) {
+        myself.send_after(
+            self.context.settings.room_idle.max(Duration::from_millis(10)),
+            || RoomMsg::IdleDue,
+        );
+    }
+
+    fn handle(&self, myself: &ActorRef<RoomMsg>) -> Room {
+        Room {
+            actor: myself.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+fn wants_creation(message: &RoomMsg) -> bool {
+    matches!(message, RoomMsg::Join(join) if join.create)
+}
+
+/// Refuses what waited for a room that does not exist or could not be read.
+fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option<&StoreError>) {
+    match message {
+        RoomMsg::Join(join) => {
+            let refusal = crate::connection::OpenRefusal::from_store(error);
+            let opened = ConnectionMsg::Opened {
+                room,
+                subscriber: join.subscriber,
+                result: Err(refusal),
+            };
+            let _ = join.connection.cast(opened);
+        }
+        RoomMsg::Write(write) => refuse_answer(write.1, name, error),
+        RoomMsg::History(_, answer)
+        | RoomMsg::Presence(answer)
+        | RoomMsg::MarkRead { answer, .. }
+        | RoomMsg::Typing(_, answer) => refuse_answer(answer, name, error),
+        _ => {}
+    }
+}
+
+fn refuse_answer(answer: Answer, name: &protocol::RoomName, error: Option<&StoreError>) {
+    match error {
+        Some(error) => answer.refuse_by_store(error),
+        None => answer.refuse(
+            protocol::ErrorCode::NotFound,
+            &format!("there is no room `{name}` that you may see"),
+        ),
+    }
+}
+
+async fn load(
+    context: &Context,
+    name: &protocol::RoomName,
+    create: bool,
+) -> Result<Option<Box<Loaded>>, StoreError> {
+    let store = &context.store;
+    let record = match store.room(name).await? {
+        None if create => {
+            store
+                .create_room(&NewRoom {
+                    name: name.clone(),
+                    title: name.as_str().into(),
+                })
+                .await?
+        }
+        None => return Ok(None),
+        Some(record) => record,
+    };
+    let recent = if record.head == 0 {
+        EventPage::default()
+    } else {
+        let request = PageRequest {
+            bound: protocol::client::PageBound::Newest,
+            limit: context.settings.ring_events as u64,
+            max_bytes: context.settings.ring_bytes,
+        };
+        store.page(name, request).await?
+    };
+    Ok(Some(Box::new(Loaded { record, recent })))
+}
+
+/// Reads that are under way for subscribers that are behind, by where they begin: many that miss the same range cost
+/// one read.
+pub(super) type Replays = HashMap<u64, Vec<SubscriberId>>;

@@ -1,0 +1,213 @@
+//! A live room: what its members ask of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use protocol::{ErrorCode, Event, NodeMessage, Person, RoomName, ServerFrame, client::Page, server::Done};
+
+use super::{
+    actor::{Cx, RoomMsg},
+    members::{Live, publish},
+};
+use crate::{
+    answer::Answer,
+    context::Context,
+    persistence::{Committed, Pending, Ticket},
+    ports::{Append, Outcome, PageRequest, ReadMark, Refusal},
+};
+
+/// That somebody types is passed on at most this often.
+const TYPING_PACE: Duration = Duration::from_secs(2);
+/// When too much waits for the store, a client is asked to try again after this many milliseconds.
+const OVERLOADED_RETRY_MS: u64 = 500;
+/// Largest page of history, in bytes of its events.
+const HISTORY_BYTES: usize = 1024 * 1024;
+
+impl Live {
+    /// Hands a command that writes to persistence, unless too much waits already.
+    pub(super) fn write(cx: &Cx<'_>, append: Append, answer: Answer) {
+        let bytes = append.cost_bytes();
+        let reserved = cx
+            .budget
+            .reserve(bytes)
+            .zip(cx.context.persistence.budget().reserve(bytes));
+        let Some((room, node)) = reserved else {
+            let message = "too much waits to be stored; try again";
+            return answer.refuse_for_now(ErrorCode::Overloaded, message, OVERLOADED_RETRY_MS);
+        };
+        let ticket = Ticket {
+            room: cx.room.clone(),
+            answer,
+            since: Instant::now(),
+            reserved: [room, node],
+        };
+        cx.context.persistence.append(Pending { append, ticket });
+    }
+
+    /// A batch with commands of this room is committed.
+    pub(super) fn committed(&mut self, cx: &Cx<'_>, committed: Vec<Committed>) {
+        for entry in &committed {
+            if let Outcome::Known { seq, .. } = entry.outcome {
+                // Committed by whomever; members here may not have seen it.
+                self.log.hint(seq);
+            }
+        }
+        let events = settle(cx.context, cx.room.name(), committed);
+        self.apply(cx, events);
+    }
+
+    pub(super) fn history(cx: &Cx<'_>, page: Page, answer: Answer) {
+        let store = Arc::clone(&cx.context.store);
+        let room = cx.room.clone();
+        tokio::spawn(async move {
+            let request = PageRequest {
+                bound: page.bound,
+                limit: page.limit,
+                max_bytes: HISTORY_BYTES,
+            };
+            match store.page(room.name(), request).await {
+                Ok(page) => answer.done(Done::page(None, page.events, page.more)),
+                Err(error) => answer.refuse_by_store(&error),
+            }
+        });
+    }
+
+    /// Moves somebody's read marker. Where it stands is read from the store first, so that it never goes back.
+    pub(super) fn mark_read(&mut self, cx: &Cx<'_>, user: Person, seq: u64, answer: Answer) {
+        if seq > self.log.applied().max(self.log.known_head()) {
+            return answer.refuse(ErrorCode::BadRequest, "`seq`: is beyond the head of the room");
+        }
+        let Some(known) = self.marks.get(&user.id).copied() else {
+            return read_mark(cx, user, seq, answer);
+        };
+        if seq > known {
+            self.show_read(cx, user.clone(), seq);
+            let message = NodeMessage::Read {
+                room: cx.room.name().clone(),
+                user: user.clone(),
+                seq,
+            };
+            publish(cx.context, &message, None);
+            store_mark(cx, &user, seq);
+        }
+        answer.done(Done::default());
+    }
+
+    pub(super) fn show_read(&mut self, cx: &Cx<'_>, user: Person, seq: u64) {
+        let marker = self.marks.entry(Arc::clone(&user.id)).or_insert(0);
+        if seq > *marker {
+            *marker = seq;
+            if self.presence.count() <= cx.context.settings.presence_people {
+                self.broadcast(
+                    ServerFrame::Read {
+                        room: cx.room.name().clone(),
+                        user,
+                        seq,
+                    },
+                    None,
+                );
+            }
+        }
+    }
+
+    /// Passes on that somebody types.
+    pub(super) fn typing(&mut self, cx: &Cx<'_>, user: Person, answer: Answer) {
+        let now = Instant::now();
+        let recently = self
+            .typed
+            .get(&user.id)
+            .is_some_and(|last| now.duration_since(*last) < TYPING_PACE);
+        if !recently {
+            self.typed.insert(Arc::clone(&user.id), now);
+            let message = NodeMessage::Typing {
+                room: cx.room.name().clone(),
+                user: user.clone(),
+            };
+            publish(cx.context, &message, None);
+            self.show_typing(cx, user);
+        }
+        answer.done(Done::default());
+    }
+
+    pub(super) fn show_typing(&self, cx: &Cx<'_>, user: Person) {
+        let id = Arc::clone(&user.id);
+        self.broadcast(
+            ServerFrame::Typing {
+                room: cx.room.name().clone(),
+                user,
+            },
+            Some(&id),
+        );
+    }
+}
+
+/// Answers the senders of what the store has dealt with, tells the other nodes, and returns the new events.
+pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committed>) -> Vec<Event> {
+    let mut events = Vec::with_capacity(committed.len());
+    for Committed {
+        append,
+        answer,
+        outcome,
+    } in committed
+    {
+        match outcome {
+            Outcome::Written { seq, at } => {
+                answer.done(Done::committed(None, seq, at));
+                events.push(append.to_event(seq, at));
+            }
+            Outcome::Known { seq, at } => answer.done(Done::committed(None, seq, at)),
+            Outcome::Refused(Refusal::NotFound) => {
+                answer.refuse(ErrorCode::NotFound, "there is no such message in this room");
+            }
+            Outcome::Refused(Refusal::Forbidden) => {
+                answer.refuse(ErrorCode::Forbidden, "the message is somebody else's");
+            }
+        }
+    }
+    if let Some(last) = events.last() {
+        let head = last.seq;
+        let message = NodeMessage::Events {
+            room: room.clone(),
+            events,
+        };
+        publish(context, &message, Some(head));
+        let NodeMessage::Events { events, .. } = message else {
+            return Vec::new();
+        };
+        return events;
+    }
+    events
+}
+
+fn read_mark(cx: &Cx<'_>, user: Person, seq: u64, answer: Answer) {
+    let store = Arc::clone(&cx.context.store);
+    let room = cx.room.clone();
+    tokio::spawn(async move {
+        match store.read_mark(room.name(), &user.id).await {
+            Ok(known) => room.cast(RoomMsg::MarkKnown {
+                user,
+                known: known.unwrap_or(0),
+                seq,
+                answer,
+            }),
+            Err(error) => answer.refuse_by_store(&error),
+        }
+    });
+}
+
+/// Keeps a marker. Read markers are no events: one that is lost with the store is sent again with the next.
+fn store_mark(cx: &Cx<'_>, user: &Person, seq: u64) {
+    let store = Arc::clone(&cx.context.store);
+    let mark = ReadMark {
+        room: cx.room.name().clone(),
+        user: Arc::clone(&user.id),
+        seq,
+    };
+    tokio::spawn(async move {
+        if let Err(error) = store.mark_read(&[mark]).await {
+            tracing::debug!(%error, "a read marker was not stored");
+        }
+    });
+}

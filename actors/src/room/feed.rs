@@ -1,0 +1,313 @@
+//! A live room: how events reach the members, in order, each once, without a hole.
+//!
+//! Every subscriber has a cursor. A live one gets each run of events as it is applied. One that is behind (it has just
+//! begun, or its outbox was full) is caught up from the ring or the store, a piece at a time as its outbox drains, until
+//! its cursor has reached the room's. There is one mechanism for replay and for lagging, and no state in which an event
+//! could fall between.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{Event, NodeMessage, ServerFrame, client::PageBound, limits::MAX_REPLAY_EVENTS};
+
+use super::{
+    Room,
+    actor::{Cx, RoomMsg, SubscriberId},
+    members::Live,
+};
+use crate::{
+    frame::SharedFrame,
+    outbox::Pushed,
+    ports::{EventPage, PageRequest, StoreError},
+};
+
+/// Payload of one `events` frame, about; a single event may be larger.
+const FRAME_BYTES: usize = 48 * 1024;
+/// Most events in one read for a hole or a replay.
+const READ_EVENTS: u64 = 256;
+/// Pause before a read that failed is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How a subscriber is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Feed {
+    /// Registered, but its `ok` or `welcome` is not yet in the outbox.
+    Held,
+    /// Gets every run of events at once.
+    Live,
+    /// Is being caught up.
+    Behind,
+}
+
+/// Whether a hole in the log is being filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fill {
+    Idle,
+    /// What is missing may still come over the bus.
+    Waiting,
+    Reading,
+}
+
+impl Live {
+    /// Takes committed events from any source and shows what can be shown.
+    pub(super) fn apply(&mut self, cx: &Cx<'_>, events: Vec<Event>) {
+        let ready = self.log.offer(events);
+        if !ready.is_empty() {
+            self.memo = None;
+            self.deliver(cx, &ready);
+            self.open_reached(cx);
+        }
+        self.fill_holes(cx);
+    }
+
+    /// Hands a run of events to all live subscribers; encoded once per codec.
+    fn deliver(&mut self, cx: &Cx<'_>, run: &[Arc<Event>]) {
+        for piece in pieces(run) {
+            let first = piece.first().map_or(0, |event| event.seq);
+            let frame = SharedFrame::events(cx.room.name(), piece.to_vec());
+            let mut delivered = 0;
+            for subscriber in self.subscribers.iter_mut().filter(|s| s.feed == Feed::Live) {
+                debug_assert_eq!(subscriber.cursor + 1, first, "one order");
+                match subscriber.outbox.push(frame.payload(subscriber.outbox.codec())) {
+                    Pushed::Queued => {
+                        subscriber.cursor = frame.last_seq();
+                        delivered += frame.len();
+                    }
+                    Pushed::Full => {
+                        cx.context.metrics.outbox_overflows().increment(1);
+                        subscriber.feed = Feed::Behind;
+                        subscriber.outbox.call_back(when_drained(&cx.room, subscriber.id));
+                    }
+                    Pushed::Closed => {}
+                }
+            }
+            cx.context.metrics.deliveries().increment(delivered);
+        }
+    }
+
+    /// Takes a subscriber that is behind as far as its outbox allows.
+    pub(super) fn catch_up(&mut self, cx: &Cx<'_>, id: SubscriberId) {
+        let head = self.log.applied();
+        loop {
+            let Some(&position) = self.index.get(&id) else {
+                return;
+            };
+            let Some(subscriber) = self.subscribers.get_mut(position) else {
+                return;
+            };
+            if subscriber.feed != Feed::Behind {
+                return;
+            }
+            if subscriber.cursor >= head {
+                subscriber.feed = Feed::Live;
+                return;
+            }
+            let after = subscriber.cursor;
+            let pushed = if head - after > MAX_REPLAY_EVENTS {
+                self.push_gap(cx, position, head - MAX_REPLAY_EVENTS)
+            } else if self.remember(cx, after) {
+                self.push_memo(cx, position)
+            } else {
+                self.read_for(cx, after, id);
+                return;
+            };
+            match pushed {
+                Pushed::Queued => {}
+                Pushed::Closed => return,
+                Pushed::Full => {
+                    let subscriber = &self.subscribers[position];
+                    subscriber.outbox.call_back(when_drained(&cx.room, id));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes the frame of the events behind `after` from the ring, unless it was the last one made: after a restart of
+    /// a node many clients resume from the same position. `false` when the ring does not reach back that far.
+    fn remember(&mut self, cx: &Cx<'_>, after: u64) -> bool {
+        if self.memo.as_ref().is_none_or(|(known, _)| *known != after) {
+            let Some(events) = self.log.ring().after(after, FRAME_BYTES) else {
+                return false;
+            };
+            self.memo = Some((after, SharedFrame::events(cx.room.name(), events)));
+        }
+        true
+    }
+
+    fn push_memo(&mut self, cx: &Cx<'_>, position: usize) -> Pushed {
+        let Some((_, frame)) = &self.memo else {
+            return Pushed::Closed;
+        };
+        let subscriber = &mut self.subscribers[position];
+        let pushed = subscriber.outbox.push(frame.payload(subscriber.outbox.codec()));
+        if pushed == Pushed::Queued {
+            subscriber.cursor = frame.last_seq();
+            cx.context.metrics.deliveries().increment(frame.len());
+        }
+        pushed
+    }
+
+    /// Tells a subscriber that what is up to `to` is not replayed.
+    fn push_gap(&mut self, cx: &Cx<'_>, position: usize, to: u64) -> Pushed {
+        let subscriber = &mut self.subscribers[position];
+        let gap = ServerFrame::Gap {
+            room: cx.room.name().clone(),
+            from: subscriber.cursor + 1,
+            to,
+        };
+        let pushed = subscriber
+            .outbox
+            .push(SharedFrame::new(gap).payload(subscriber.outbox.codec()));
+        if pushed == Pushed::Queued {
+            subscriber.cursor = to;
+            cx.context.metrics.gaps().increment(1);
+        }
+        pushed
+    }
+
+    /// Reads events for a subscriber that is further behind than the ring reaches.
+    fn read_for(&mut self, cx: &Cx<'_>, after: u64, id: SubscriberId) {
+        let readers = self.replays.entry(after).or_default();
+        readers.push(id);
+        if readers.len() == 1 {
+            cx.context.metrics.replay_reads().increment(1);
+            read_page(cx, after, move |result| RoomMsg::Replayed { after, result });
+        }
+    }
+
+    pub(super) fn replayed(&mut self, cx: &Cx<'_>, after: u64, result: Result<EventPage, StoreError>) {
+        let readers = self.replays.remove(&after).unwrap_or_default();
+        let events = match result {
+            Ok(page) => page.events,
+            Err(error) => {
+                tracing::debug!(room = %cx.room.name(), %error, "a replay could not be read; it is tried again");
+                Vec::new()
+            }
+        };
+        let applied = self.log.applied();
+        let events: Vec<Arc<Event>> = events
+            .into_iter()
+            .take_while(|event| event.seq <= applied)
+            .map(Arc::new)
+            .collect();
+        if events.first().is_none_or(|first| first.seq != after + 1) {
+            for id in readers {
+                cx.after(RETRY_AFTER, RoomMsg::CatchUp(id));
+            }
+            return;
+        }
+        self.memo = Some((after, SharedFrame::events(cx.room.name(), events)));
+        for id in readers {
+            self.catch_up(cx, id);
+        }
+    }
+
+    /// Sees to it that what is missing comes: a little later from the store, if the bus does not bring it.
+    pub(super) fn fill_holes(&mut self, cx: &Cx<'_>) {
+        if self.fill != Fill::Idle || !self.log.is_behind() || !self.is_followed() {
+            return;
+        }
+        if self.opening.for_head.is_empty() {
+            self.fill = Fill::Waiting;
+            cx.after(cx.context.settings.hole_patience, RoomMsg::FillDue);
+        } else {
+            self.read_hole(cx);
+        }
+    }
+
+    pub(super) fn fill_now(&mut self, cx: &Cx<'_>) {
+        if self.fill == Fill::Waiting {
+            self.fill = Fill::Idle;
+            if self.log.is_behind() && self.is_followed() {
+                self.read_hole(cx);
+            }
+        }
+    }
+
+    fn read_hole(&mut self, cx: &Cx<'_>) {
+        self.fill = Fill::Reading;
+        cx.context.metrics.gap_fills().increment(1);
+        read_page(cx, self.log.applied(), RoomMsg::Filled);
+    }
+
+    pub(super) fn filled(&mut self, cx: &Cx<'_>, result: Result<EventPage, StoreError>) {
+        self.fill = Fill::Idle;
+        match result {
+            Ok(page) => {
+                if page.events.is_empty() {
+                    // Nothing is there: who said so was wrong, or spoke of another history.
+                    self.log.nothing_beyond();
+                    self.open_all(cx);
+                }
+                self.apply(cx, page.events);
+            }
+            Err(error) => {
+                tracing::debug!(room = %cx.room.name(), %error, "a hole could not be read; it is tried again");
+                self.open_all(cx);
+                self.fill = Fill::Waiting;
+                cx.after(RETRY_AFTER, RoomMsg::FillDue);
+            }
+        }
+    }
+
+    pub(super) fn take_bus(&mut self, cx: &Cx<'_>, node: Arc<str>, message: NodeMessage) {
+        match message {
+            NodeMessage::Events { events, .. } => self.apply(cx, events),
+            NodeMessage::Typing { user, .. } => self.show_typing(cx, user),
+            NodeMessage::Read { user, seq, .. } => self.show_read(cx, user, seq),
+            NodeMessage::Presence {
+                count, users, ask, ..
+            } => {
+                self.presence
+                    .set_remote(node, count, users, std::time::Instant::now());
+                self.presence_changed(cx);
+                if ask {
+                    self.tell_others(cx, false);
+                }
+            }
+        }
+    }
+}
+
+/// Cuts a run of events into frames of about [`FRAME_BYTES`].
+fn pieces(run: &[Arc<Event>]) -> impl Iterator<Item = &[Arc<Event>]> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let mut count = 0;
+        for event in rest {
+            bytes += event.payload_bytes();
+            if count > 0 && bytes > FRAME_BYTES {
+                break;
+            }
+            count += 1;
+        }
+        let (piece, others) = rest.split_at(count);
+        rest = others;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// Reads the events behind `after` beside the actor and sends it the result.
+fn read_page(
+    cx: &Cx<'_>,
+    after: u64,
+    message: impl FnOnce(Result<EventPage, StoreError>) -> RoomMsg + Send + 'static,
+) {
+    let store = Arc::clone(&cx.context.store);
+    let room = cx.room.clone();
+    tokio::spawn(async move {
+        let request = PageRequest {
+            bound: PageBound::After(after),
+            limit: READ_EVENTS,
+            max_bytes: FRAME_BYTES,
+        };
+        let result = store.page(room.name(), request).await;
+        room.cast(message(result));
+    });
+}
+
+fn when_drained(room: &Room, id: SubscriberId) -> crate::outbox::Callback {
+    let room = room.clone();
+    Box::new(move || room.cast(RoomMsg::CatchUp(id)))
+}

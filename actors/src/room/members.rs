@@ -1,0 +1,424 @@
+//! A live room: who is in it, and how they come and go.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use protocol::{NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS, server::Done};
+use ractor::ActorRef;
+
+use super::{
+    Room,
+    actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
+    feed::{Feed, Fill},
+    log::RoomLog,
+    presence::{PICTURE_LIFETIME, Presence},
+    ring::Ring,
+};
+use crate::{
+    answer::Answer,
+    connection::ConnectionMsg,
+    context::{Context, User},
+    frame::{EventsFrame, SharedFrame},
+    outbox::Outbox,
+    ports::Topic,
+    settings::Settings,
+};
+
+/// Members are told who came and went at most this often.
+const PRESENCE_PACE: Duration = Duration::from_secs(1);
+
+/// A room whose record and recent events are known.
+pub(super) struct Live {
+    pub(super) title: Arc<str>,
+    pub(super) log: RoomLog,
+    pub(super) subscribers: Vec<Subscriber>,
+    pub(super) index: HashMap<SubscriberId, usize>,
+    pub(super) opening: Opening,
+    pub(super) fill: Fill,
+    pub(super) replays: Replays,
+    pub(super) memo: Option<(u64, SharedFrame<EventsFrame>)>,
+    pub(super) presence: Presence,
+    pub(super) presence_due: bool,
+    renewing: bool,
+    pub(super) typed: HashMap<Arc<str>, Instant>,
+    pub(super) marks: HashMap<Arc<str>, u64>,
+}
+
+/// Joins on their way. Each waits for a head that was read after it came, and then for the room to have reached it.
+#[derive(Default)]
+pub(super) struct Opening {
+    reading: bool,
+    for_this_read: Vec<Join>,
+    for_next_read: Vec<Join>,
+    pub(super) for_head: Vec<(u64, Join)>,
+}
+
+/// One opening of the room by a connection.
+pub(super) struct Subscriber {
+    pub(super) id: SubscriberId,
+    pub(super) user: User,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) feed: Feed,
+    /// The last `seq` that was put into the outbox, or the position that the client came with.
+    pub(super) cursor: u64,
+    guard: LostGuard,
+}
+
+/// Tells the connection should the room fail, so that it opens the room again where it was: rooms are caches of the
+/// log, and members need not notice.
+struct LostGuard {
+    connection: ActorRef<ConnectionMsg>,
+    subscriber: SubscriberId,
+    armed: bool,
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        if self.guard.armed {
+            let lost = ConnectionMsg::RoomLost {
+                subscriber: self.guard.subscriber,
+                cursor: self.cursor,
+            };
+            let _ = self.guard.connection.cast(lost);
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn new(settings: &Settings, loaded: Loaded) -> Self {
+        let ring = Ring::new(settings.ring_events, settings.ring_bytes);
+        Self {
+            title: loaded.record.title,
+            log: RoomLog::new(loaded.record.head, loaded.recent.events, ring),
+            subscribers: Vec::new(),
+            index: HashMap::new(),
+            opening: Opening::default(),
+            fill: Fill::Idle,
+            replays: Replays::new(),
+            memo: None,
+            presence: Presence::default(),
+            presence_due: false,
+            renewing: false,
+            typed: HashMap::new(),
+            marks: HashMap::new(),
+        }
+    }
+
+    /// Whether the room follows its log, so that what it holds is current but for what the bus has lost.
+    pub(super) fn is_followed(&self) -> bool {
+        self.members() > 0
+    }
+
+    /// Subscribers, including those that are just opening the room.
+    pub(super) fn members(&self) -> usize {
+        let opening = &self.opening;
+        self.subscribers.len()
+            + opening.for_this_read.len()
+            + opening.for_next_read.len()
+            + opening.for_head.len()
+    }
+
+    pub(super) fn applied(&self) -> u64 {
+        self.log.applied()
+    }
+
+    pub(super) fn handle(&mut self, cx: &Cx<'_>, message: RoomMsg) {
+        match message {
+            RoomMsg::Join(join) => self.join(cx, *join),
+            RoomMsg::Start(subscriber) => self.start(cx, subscriber),
+            RoomMsg::Leave(subscriber, answer) => self.leave(cx, subscriber, answer),
+            RoomMsg::Write(write) => Self::write(cx, write.0, write.1),
+            RoomMsg::Committed(committed) => self.committed(cx, committed),
+            RoomMsg::History(page, answer) => Self::history(cx, page, answer),
+            RoomMsg::Presence(answer) => {
+                answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
+            }
+            RoomMsg::MarkRead { user, seq, answer } => self.mark_read(cx, user, seq, answer),
+            RoomMsg::MarkKnown {
+                user,
+                known,
+                seq,
+                answer,
+            } => {
+                self.marks.entry(Arc::clone(&user.id)).or_insert(known);
+                self.mark_read(cx, user, seq, answer);
+            }
+            RoomMsg::Typing(user, answer) => self.typing(cx, user, answer),
+            RoomMsg::Bus { node, message, .. } => self.take_bus(cx, node, message),
+            RoomMsg::Hint(head) => {
+                self.log.hint(head);
+                self.fill_holes(cx);
+            }
+            RoomMsg::FreshHead(head) => self.fresh_head(cx, head),
+            RoomMsg::Refresh => {
+                self.tell_others(cx, true);
+                self.read_head(cx);
+            }
+            RoomMsg::FillDue => self.fill_now(cx),
+            RoomMsg::Filled(result) => self.filled(cx, result),
+            RoomMsg::CatchUp(subscriber) => self.catch_up(cx, subscriber),
+            RoomMsg::Replayed { after, result } => self.replayed(cx, after, result),
+            RoomMsg::PresenceDue => self.tell_presence(cx),
+            RoomMsg::PresenceRenew => self.renew_presence(cx),
+            RoomMsg::Loaded(_) | RoomMsg::IdleDue => {}
+        }
+    }
+
+    /// Opens the room for a connection, at a head that is read from the store after the join came: what was acked on
+    /// any node before is included.
+    fn join(&mut self, cx: &Cx<'_>, join: Join) {
+        self.follow(cx);
+        self.opening.for_next_read.push(join);
+        self.read_head(cx);
+    }
+
+    /// Opens the room for a connection that waited for it to be read from the store.
+    pub(super) fn join_current(&mut self, cx: &Cx<'_>, join: Join) {
+        self.follow(cx);
+        self.open(cx, join);
+    }
+
+    /// Asks for the head, unless an answer is under way; then once more after it.
+    pub(super) fn read_head(&mut self, cx: &Cx<'_>) {
+        if !self.opening.reading {
+            self.opening.reading = true;
+            self.opening.for_this_read = std::mem::take(&mut self.opening.for_next_read);
+            cx.context.heads.request(cx.room.clone());
+        }
+    }
+
+    fn fresh_head(&mut self, cx: &Cx<'_>, head: Option<u64>) {
+        self.opening.reading = false;
+        // With the store away the room serves what it has.
+        let head = head.unwrap_or_else(|| self.log.applied());
+        self.log.hint(head);
+        let joins = std::mem::take(&mut self.opening.for_this_read);
+        self.opening
+            .for_head
+            .extend(joins.into_iter().map(|join| (head, join)));
+        self.open_reached(cx);
+        self.fill_holes(cx);
+        if !self.opening.for_next_read.is_empty() {
+            self.read_head(cx);
+        }
+    }
+
+    /// Opens the room for all whose head is reached.
+    pub(super) fn open_reached(&mut self, cx: &Cx<'_>) {
+        let applied = self.log.applied();
+        if self.opening.for_head.is_empty() {
+            return;
+        }
+        let (reached, waiting) = std::mem::take(&mut self.opening.for_head)
+            .into_iter()
+            .partition(|(head, _)| *head <= applied);
+        self.opening.for_head = waiting;
+        let reached: Vec<(u64, Join)> = reached;
+        for (_, join) in reached {
+            self.open(cx, join);
+        }
+    }
+
+    /// Opens the room for all who wait, with what there is: the store is away.
+    pub(super) fn open_all(&mut self, cx: &Cx<'_>) {
+        for (_, join) in std::mem::take(&mut self.opening.for_head) {
+            self.open(cx, join);
+        }
+    }
+
+    fn open(&mut self, cx: &Cx<'_>, join: Join) {
+        let head = self.log.applied();
+        let (cursor, reset) = match join.begin {
+            Begin::After(seq) if seq <= head => (seq, false),
+            Begin::After(_) | Begin::Reset => (head.saturating_sub(DEFAULT_JOIN_EVENTS), true),
+            Begin::Newest(count) => (head.saturating_sub(count), false),
+        };
+        self.presence.enter(&join.user.person);
+        let joined = Joined {
+            title: Arc::clone(&self.title),
+            head,
+            role: join.user.role(),
+            members: self.presence.count(),
+            reset,
+        };
+        self.index.insert(join.subscriber, self.subscribers.len());
+        self.subscribers.push(Subscriber {
+            id: join.subscriber,
+            user: join.user,
+            outbox: join.outbox,
+            feed: Feed::Held,
+            cursor,
+            guard: LostGuard {
+                connection: join.connection.clone(),
+                subscriber: join.subscriber,
+                armed: true,
+            },
+        });
+        let opened = ConnectionMsg::Opened {
+            room: cx.room.clone(),
+            subscriber: join.subscriber,
+            result: Ok(joined),
+        };
+        let _ = join.connection.cast(opened);
+        self.presence_changed(cx);
+    }
+
+    fn start(&mut self, cx: &Cx<'_>, id: SubscriberId) {
+        if let Some(subscriber) = self.subscriber(id) {
+            subscriber.feed = Feed::Behind;
+            self.catch_up(cx, id);
+        }
+    }
+
+    fn leave(&mut self, cx: &Cx<'_>, id: SubscriberId, answer: Option<Answer>) {
+        let opening = &mut self.opening;
+        opening.for_this_read.retain(|join| join.subscriber != id);
+        opening.for_next_read.retain(|join| join.subscriber != id);
+        opening.for_head.retain(|(_, join)| join.subscriber != id);
+        if let Some(position) = self.index.remove(&id) {
+            let mut gone = self.subscribers.swap_remove(position);
+            gone.guard.armed = false;
+            if let Some(moved) = self.subscribers.get(position) {
+                self.index.insert(moved.id, position);
+            }
+            self.presence.exit(&gone.user.person);
+            self.presence_changed(cx);
+        }
+        if let Some(answer) = answer {
+            answer.done(Done::default());
+        }
+        if self.members() == 0 {
+            self.unfollow(cx);
+        }
+    }
+
+    pub(super) fn subscriber(&mut self, id: SubscriberId) -> Option<&mut Subscriber> {
+        let position = *self.index.get(&id)?;
+        self.subscribers.get_mut(position)
+    }
+
+    fn follow(&mut self, cx: &Cx<'_>) {
+        if self.members() == 0 {
+            cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
+        }
+        if !self.renewing {
+            self.renewing = true;
+            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
+        }
+    }
+
+    fn unfollow(&mut self, cx: &Cx<'_>) {
+        self.tell_others(cx, false);
+        cx.context.bus.unsubscribe(&Topic::Room(cx.room.name().clone()));
+        self.typed.clear();
+        self.marks.clear();
+    }
+
+    /// Tells members (and other nodes) soon; changes within a second are told together.
+    pub(super) fn presence_changed(&mut self, cx: &Cx<'_>) {
+        if !self.presence_due {
+            self.presence_due = true;
+            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue);
+        }
+    }
+
+    fn tell_presence(&mut self, cx: &Cx<'_>) {
+        self.presence_due = false;
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.presence.expire(now);
+        let limit = cx.context.settings.presence_people;
+        if let Some(difference) = self.presence.difference(limit) {
+            let (joined, left) = difference.people.unzip();
+            let count = difference.count;
+            self.broadcast(
+                ServerFrame::Presence {
+                    room: cx.room.name().clone(),
+                    count,
+                    joined,
+                    left,
+                },
+                None,
+            );
+            self.tell_others(cx, false);
+        }
+    }
+
+    /// Renews this node's picture well within its lifetime, and looks at the other nodes' pictures again.
+    fn renew_presence(&mut self, cx: &Cx<'_>) {
+        if self.is_followed() {
+            self.tell_others(cx, false);
+            self.presence_changed(cx);
+            self.forget_absent();
+            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
+        } else {
+            self.renewing = false;
+        }
+    }
+
+    /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
+    pub(super) fn tell_others(&self, cx: &Cx<'_>, ask: bool) {
+        let (count, users) = self.presence.local_picture(cx.context.settings.presence_people);
+        publish(
+            cx.context,
+            &NodeMessage::Presence {
+                room: cx.room.name().clone(),
+                count,
+                users,
+                ask,
+            },
+            None,
+        );
+    }
+
+    /// Sends to all members what may be lost, but to none of the person `but`.
+    pub(super) fn broadcast(&self, frame: ServerFrame, but: Option<&str>) {
+        let frame = SharedFrame::new(frame);
+        for subscriber in &self.subscribers {
+            let excluded = but.is_some_and(|but| *subscriber.user.person.id == *but);
+            if subscriber.feed != Feed::Held && !excluded {
+                subscriber
+                    .outbox
+                    .push_droppable(frame.payload(subscriber.outbox.codec()));
+            }
+        }
+    }
+
+    /// Forgets the notes on people who are gone, so that they do not pile up.
+    pub(super) fn forget_absent(&mut self) {
+        let here: HashSet<&str> = self.subscribers.iter().map(|s| &*s.user.person.id).collect();
+        self.typed.retain(|id, _| here.contains(&**id));
+        self.marks.retain(|id, _| here.contains(&**id));
+    }
+}
+
+impl Cx<'_> {
+    /// Sends the room a message later.
+    pub(super) fn after(&self, delay: Duration, message: RoomMsg) {
+        // The handle of the timer is not needed: a room that has ended ignores it.
+        let room: &Room = &self.room;
+        drop(room.actor.send_after(delay, move || message));
+    }
+}
+
+/// Hands a frame to the bus.
+pub(super) fn publish(context: &Context, message: &NodeMessage, head: Option<u64>) {
+    let topic = match message {
+        NodeMessage::Events { room, .. }
+        | NodeMessage::Typing { room, .. }
+        | NodeMessage::Read { room, .. }
+        | NodeMessage::Presence { room, .. } => Topic::Room(room.clone()),
+    };
+    match NodeFrame::encode_message(&context.settings.node, message) {
+        Ok(payload) => {
+            context.metrics.bus_frames_out().increment(1);
+            context.bus.publish(&topic, payload.into(), head);
+        }
+        Err(error) => tracing::error!(%error, "a node frame could not be encoded"),
+    }
+}

@@ -1,0 +1,58 @@
+//! The numbers that a node's actors work with.
+
+use std::{sync::Arc, time::Duration};
+
+/// Settings of one node. Sizes are bytes unless a name says otherwise.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This node's id, at most 64 bytes; unique in the cluster.
+    pub node: Arc<str>,
+    /// Bound of a connection's outbox.
+    pub outbox_bytes: usize,
+    /// Appends of one room that may wait for the store.
+    pub pending_room_bytes: usize,
+    /// Appends of all rooms that may wait for the store.
+    pub pending_node_bytes: usize,
+    /// Recent events that a room keeps, in number.
+    pub ring_events: usize,
+    /// Recent events that a room keeps, in bytes.
+    pub ring_bytes: usize,
+    /// Persistence shards, each of which commits one batch at a time.
+    pub shards: usize,
+    /// Whether joining a room that does not exist makes it.
+    pub create_on_join: bool,
+    /// Events that one person may write, a second, over all connections to this node; bursts of ten seconds' worth.
+    /// 0: no limit.
+    pub sends_per_second_per_user: u32,
+    /// Connections of one person to this node. 0: no limit.
+    pub connections_per_user: u32,
+    /// Rooms with more people than this show counts instead of names.
+    pub presence_people: u64,
+    /// How long a room without members stays active.
+    pub room_idle: Duration,
+    /// Pause between two reconciliations of heads.
+    pub reconcile_every: Duration,
+    /// How long an early event is held before the hole is read from the store.
+    pub hole_patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node: "node".into(),
+            outbox_bytes: 256 * 1024,
+            pending_room_bytes: 4 * 1024 * 1024,
+            pending_node_bytes: 64 * 1024 * 1024,
+            ring_events: 256,
+            ring_bytes: 256 * 1024,
+            shards: 4,
+            create_on_join: true,
+            sends_per_second_per_user: 50,
+            connections_per_user: 100,
+            presence_people: 200,
+            room_idle: Duration::from_secs(30),
+            reconcile_every: Duration::from_secs(1),
+            hole_patience: Duration::from_millis(30),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A node's supervision tree, from start to end.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{CloseCode, RoomName};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+
+use crate::{
+    clock::StoreClock,
+    cluster::Cluster,
+    connection::Connections,
+    context::{Context, User},
+    heads::HeadReader,
+    metrics::Metrics,
+    persistence::Persistence,
+    ports::{Bus, RoomRecord, Store, StoreError},
+    room::Rooms,
+    settings::Settings,
+    users::Users,
+};
+
+/// A running node, as the outside sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct System {
+    root: ActorRef<()>,
+    context: Arc<Context>,
+    rooms: Rooms,
+    connections: Connections,
+    users: Users,
+}
+
+/// A node could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An actor did not start.
+    #[error("an actor could not be started: {0}")]
+    Actor(#[from] SpawnErr),
+}
+
+impl System {
+    /// Starts all actors of a node.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn start(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        metrics: Metrics,
+    ) -> Result<Self, StartError> {
+        let clock = Arc::new(StoreClock::new(&store.status().await?));
+        let (root, _) = Actor::spawn(None, Root, ()).await?;
+        let cell = root.get_cell();
+        let persistence =
+            Persistence::start(cell.clone(), &settings, Arc::clone(&store), metrics.clone()).await?;
+        let events = bus.events();
+        let users = Users::new(&settings);
+        let heads = HeadReader::new(Arc::clone(&store));
+        let context = Arc::new(Context {
+            settings,
+            store,
+            bus,
+            metrics,
+            persistence,
+            heads,
+            clock,
+        });
+        let rooms = Rooms::start(cell.clone(), Arc::clone(&context)).await?;
+        let connections = Connections::start(cell.clone(), rooms.clone(), users.clone()).await?;
+        let cluster = Cluster {
+            rooms: rooms.clone(),
+            connections: connections.clone(),
+        };
+        Actor::spawn_linked(None, cluster, events, cell).await?;
+        Ok(Self {
+            root,
+            context,
+            rooms,
+            connections,
+            users,
+        })
+    }
+
+    /// The rooms.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
+    /// The connections.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// The store's clock and health.
+    pub fn clock(&self) -> &StoreClock {
+        &self.context.clock
+    }
+
+    /// The settings that the node was started with.
+    pub fn settings(&self) -> &Settings {
+        &self.context.settings
+    }
+
+    /// The node's books.
+    pub fn metrics(&self) -> &Metrics {
+        &self.context.metrics
+    }
+
+    /// Takes one of the person's writes, for a write that comes without a connection.
+    ///
+    /// # Errors
+    /// With the milliseconds until the next one is allowed.
+    pub fn take_send(&self, user: &User) -> Result<(), u64> {
+        self.users.take_send(&user.person.id)
+    }
+
+    /// Rooms in the order of their names, those behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list_rooms(
+        &self,
+        after: Option<&RoomName>,
+        limit: u64,
+    ) -> Result<Vec<RoomRecord>, StoreError> {
+        self.context.store.rooms(after, limit).await
+    }
+
+    /// The room of that name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
+        self.context.store.room(name).await
+    }
+
+    /// Ends the node: connections that are left are closed with 1012, what was accepted is committed, the bus is told
+    /// the rest, all actors stop. Gives up waiting for the store after `patience`; returns whether all was committed.
+    pub async fn stop(&self, patience: Duration) -> bool {
+        self.connections.close_all(CloseCode::Restarting);
+        let flushed = tokio::time::timeout(patience, self.context.persistence.flush())
+            .await
+            .is_ok();
+        self.context.bus.close().await;
+        // Errors mean that it has ended already.
+        let _ = self.root.stop_and_wait(None, Some(patience)).await;
+        flushed
+    }
+}
+
+struct Root;
+
+impl Actor for Root {
+    type Msg = ();
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<()>,
+        event: SupervisionEvent,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(_, error) = event {
+            // Supervisors hold no logic that could fail; should one fail all the same, a clean start is the cure.
+            tracing::error!(%error, "a supervisor failed; the node ends");
+            myself.stop(Some("a supervisor failed".to_owned()));
+        }
+        Ok(())
+    }
+}
