@@ -6,6 +6,8 @@
 //! ```sh
 //! UPDATE_GOLDEN=1 cargo test -p protocol --test golden
 //! ```
+//!
+//! The same frames are the seeds of the fuzz targets, in `fuzz/seeds/`, and are written and compared with them.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +19,7 @@
 mod samples;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt::{Debug, Write as _},
     fs,
     path::{Path, PathBuf},
@@ -50,6 +52,17 @@ fn node_frames() {
         Codec::Json => codec.decode(bytes).unwrap(),
         Codec::Msgpack => NodeFrame::decode(bytes).unwrap(),
     });
+}
+
+#[test]
+fn fuzz_seeds() {
+    let client = samples::client();
+    for codec in Codec::ALL {
+        let seeds = seeds(&client, &[codec]);
+        check_seeds(&format!("client_{}", name(codec)), &seeds);
+    }
+    check_seeds("server_frame", &seeds(&samples::server(), &Codec::ALL));
+    check_seeds("node_frame", &seeds(&samples::node(), &[Codec::Msgpack]));
 }
 
 #[test]
@@ -103,6 +116,63 @@ where
         .map(|f| f.unwrap().path())
         .collect();
     assert_eq!(files, expected_files, "golden files without a sample");
+}
+
+type Seeds = BTreeMap<String, Vec<u8>>;
+
+fn seeds<T: Serialize>(samples: &[(String, T)], codecs: &[Codec]) -> Seeds {
+    let encode = |(sample, frame): &(String, T), codec: Codec| {
+        (format!("{sample}.{}", name(codec)), codec.encode(frame).unwrap())
+    };
+    codecs
+        .iter()
+        .flat_map(|codec| samples.iter().map(|sample| encode(sample, *codec)))
+        .collect()
+}
+
+fn check_seeds(target: &str, seeds: &Seeds) {
+    let folder = crate_folder("fuzz/seeds").join(target);
+    if updating(&folder) {
+        for (name, bytes) in seeds {
+            fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+    let files: Seeds = fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .map(|file| {
+            (
+                file.file_name().into_string().unwrap(),
+                fs::read(file.path()).unwrap(),
+            )
+        })
+        .collect();
+    assert!(
+        &files == seeds,
+        "{} is not what the samples are",
+        folder.display()
+    );
+}
+
+fn crate_folder(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Whether files are to be written; then `folder` is emptied.
+fn updating(folder: &Path) -> bool {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder).unwrap();
+    }
+    update
+}
+
+fn name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Json => "json",
+        Codec::Msgpack => "msgpack",
+    }
 }
 
 fn extension(codec: Codec) -> &'static str {
