@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Lose,
     /// Every tenth event is delivered twice to one of its members.
     Repeat,
+    /// Event 60 is delivered twice to everybody.
+    RepeatLast,
     /// Answers to `send` carry the `seq` of another message.
     WrongAck,
     /// Members get every tenth text changed.
@@ -227,6 +229,7 @@ impl Server {
             let times = match self.fault {
                 Fault::Lose if faulty => 0,
                 Fault::Repeat if faulty => 2,
+                Fault::RepeatLast if seq == 60 => 2,
                 _ => 1,
             };
             if let (Fault::Garble, true, EventBody::Message { text, .. }) =
