@@ -2,6 +2,8 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::limits::MAX_DEPTH;
+
 /// How frames are written on one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -59,7 +61,7 @@ impl Codec {
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, DecodeError> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(|e| DecodeError(e.to_string())),
-            Self::Msgpack => rmp_serde::from_slice(bytes).map_err(|e| DecodeError(e.to_string())),
+            Self::Msgpack => from_msgpack(bytes).map_err(|e| DecodeError(e.to_string())),
         }
     }
 }
@@ -67,4 +69,12 @@ impl Codec {
 /// MessagePack with field names.
 pub(crate) fn to_msgpack<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
     rmp_serde::to_vec_named(value).map_err(|e| EncodeError(e.to_string()))
+}
+
+/// One value of MessagePack; what follows it is not looked at.
+pub(crate) fn from_msgpack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, rmp_serde::decode::Error> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    // The reader's own limit is deeper than a small stack.
+    reader.set_max_depth(4 * MAX_DEPTH);
+    T::deserialize(&mut reader)
 }

@@ -66,43 +66,65 @@ impl std::fmt::Display for ErrorCode {
     }
 }
 
-/// Why a connection ends. 4000–4099, 1001, 1011 and 1012: come back with backoff and resume; 4100–4199: do not, until
-/// something has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u16)]
-pub enum CloseCode {
+macro_rules! close_codes {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $reason:literal;)*) => {
+        /// Why a connection ends.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(u16)]
+        pub enum CloseCode { $($(#[$doc])* $variant = $number,)* }
+
+        impl CloseCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The reason that goes with the number, for people.
+            pub fn reason(self) -> &'static str {
+                match self { $(Self::$variant => $reason,)* }
+            }
+
+            /// The code of that number.
+            pub fn from_u16(number: u16) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+close_codes! {
     /// The connection did what it was for.
-    Normal = 1000,
+    Normal = 1000, "normal";
+    /// The node goes away.
+    GoingAway = 1001, "going away";
     /// A breach of RFC 6455.
-    ProtocolError = 1002,
+    ProtocolError = 1002, "protocol error";
     /// A text frame that is not UTF-8.
-    InvalidPayload = 1007,
+    InvalidPayload = 1007, "invalid payload";
     /// A fault of the server.
-    Internal = 1011,
+    Internal = 1011, "internal error";
     /// The node restarts.
-    Restarting = 1012,
+    Restarting = 1012, "restarting";
     /// The client took nothing for the write deadline.
-    SlowConsumer = 4000,
+    SlowConsumer = 4000, "slow consumer";
     /// No sign of life from the client.
-    Idle = 4001,
+    Idle = 4001, "no sign of life";
     /// No `hello` in time.
-    HelloTimeout = 4002,
+    HelloTimeout = 4002, "no hello in time";
     /// The `hello` could not be served now.
-    Overloaded = 4003,
+    Overloaded = 4003, "overloaded";
     /// The client was told to move, and stayed.
-    Moved = 4004,
+    Moved = 4004, "told to move";
     /// The `hello` carried no valid credential.
-    Unauthenticated = 4100,
+    Unauthenticated = 4100, "unauthenticated";
     /// Banned from the server.
-    Banned = 4101,
+    Banned = 4101, "banned";
     /// A frame was not decodable.
-    BadFrame = 4102,
+    BadFrame = 4102, "bad frame";
     /// A frame was above the limit.
-    FrameTooLarge = 4103,
+    FrameTooLarge = 4103, "frame too large";
     /// The first frame was no `hello`.
-    HelloExpected = 4104,
+    HelloExpected = 4104, "hello expected";
     /// Signed out, revoked or expired while connected.
-    SessionEnded = 4105,
+    SessionEnded = 4105, "session ended";
 }
 
 impl CloseCode {
@@ -111,25 +133,9 @@ impl CloseCode {
         self as u16
     }
 
-    /// The reason that goes with the number, for people.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::ProtocolError => "protocol error",
-            Self::InvalidPayload => "invalid payload",
-            Self::Internal => "internal error",
-            Self::Restarting => "restarting",
-            Self::SlowConsumer => "slow consumer",
-            Self::Idle => "no sign of life",
-            Self::HelloTimeout => "no hello in time",
-            Self::Overloaded => "overloaded",
-            Self::Moved => "told to move",
-            Self::Unauthenticated => "unauthenticated",
-            Self::Banned => "banned",
-            Self::BadFrame => "bad frame",
-            Self::FrameTooLarge => "frame too large",
-            Self::HelloExpected => "hello expected",
-            Self::SessionEnded => "session ended",
-        }
+    /// Whether a client comes back, with backoff, and resumes: on 1001, 1011, 1012 and 4000–4099. On the others it does
+    /// not, until something has changed.
+    pub fn may_reconnect(self) -> bool {
+        matches!(self.as_u16(), 1001 | 1011 | 1012 | 4000..=4099)
     }
 }

@@ -13,14 +13,17 @@ use serde::{
 
 use crate::{Codec, limits::MAX_DEPTH};
 
-/// The bytes are no frame: not JSON or MessagePack, not one map with text keys, something behind it, or too deep.
+/// The bytes are no frame: not JSON or MessagePack, not one map, something behind it, or too deep.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Undecodable(String);
 
 /// The top-level map of a frame.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub struct Fields<'a> {
+    entries: Entries<'a>,
+    foreign_key: bool,
+}
 
 /// A field's value, as far as any command needs it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +36,14 @@ pub enum Value<'a> {
     Uint(u64),
     /// Text.
     Str(Cow<'a, str>),
-    /// A map whose keys are all text.
+    /// A map directly within the frame whose keys are all text.
     Map(Vec<(Cow<'a, str>, Value<'a>)>),
-    /// Anything that no command takes: negative and fractional numbers, arrays, byte strings, extension types.
+    /// Anything that no command takes: negative and fractional numbers, arrays, byte strings, text that is not UTF-8,
+    /// extension types, maps with other keys, maps within maps.
     Other,
 }
+
+type Entries<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
 
 impl<'a> Fields<'a> {
     /// Reads the payload of one frame. Strings are borrowed from `bytes` where they need no unescaping.
@@ -45,49 +51,78 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// When `bytes` are undecodable in the sense of the wire.
     pub fn decode(codec: Codec, bytes: &'a [u8]) -> Result<Self, Undecodable> {
-        let seed = ValueSeed { depth: 1 };
-        let value = match codec {
+        match codec {
             Codec::Json => {
                 let mut json = serde_json::Deserializer::from_slice(bytes);
-                let value = seed.deserialize(&mut json).map_err(undecodable("JSON"))?;
+                let fields = json.deserialize_map(FrameVisitor).map_err(undecodable("JSON"))?;
                 json.end().map_err(undecodable("JSON"))?;
-                value
+                Ok(fields)
             }
             Codec::Msgpack => {
                 let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-                let value = seed
-                    .deserialize(&mut reader)
+                let fields = reader
+                    .deserialize_map(FrameVisitor)
                     .map_err(undecodable("MessagePack"))?;
-                // The reader does not tell its position; that no further marker can be read is the end.
-                match IgnoredAny::deserialize(&mut reader) {
-                    Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => {}
-                    _ => {
-                        return Err(Undecodable(
-                            "not MessagePack: something follows the frame's map".to_owned(),
-                        ));
-                    }
+                // The reader does not tell its position. A boolean is one marker without content, so that this very
+                // error is the end of the bytes, and anything else is not.
+                match bool::deserialize(&mut reader) {
+                    Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(fields),
+                    _ => Err(Undecodable(
+                        "not one MessagePack map: something follows it".to_owned(),
+                    )),
                 }
-                value
             }
-        };
-        match value {
-            Value::Map(entries) => Ok(Self(entries)),
-            _ => Err(Undecodable("a frame is one map whose keys are text".to_owned())),
         }
     }
 
     /// The field's value; `None` where it is absent or null. Of a repeated field the last one counts.
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let (_, value) = self.0.iter().rev().find(|(key, _)| key == name)?;
+        let (_, value) = self.entries.iter().rev().find(|(key, _)| key == name)?;
         (*value != Value::Null).then_some(value)
+    }
+
+    /// Whether a key of the map is no text, which only MessagePack can have.
+    pub fn has_foreign_key(&self) -> bool {
+        self.foreign_key
     }
 }
 
 fn undecodable<E: std::fmt::Display>(format: &'static str) -> impl Fn(E) -> Undecodable {
-    move |error| Undecodable(format!("not {format}: {error}"))
+    move |error| Undecodable(format!("not one {format} map: {error}"))
 }
 
-/// Reads a value at `depth` levels of nesting; a map or array at a depth above the limit is an error.
+struct FrameVisitor;
+
+impl<'de> Visitor<'de> for FrameVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        // The largest ordinary command, an answer with `id`, has six fields.
+        let (entries, foreign_key) = read_entries(map, ValueSeed { depth: 2 }, Vec::with_capacity(8))?;
+        Ok(Fields { entries, foreign_key })
+    }
+}
+
+fn read_entries<'de, A: MapAccess<'de>>(
+    mut map: A,
+    inner: ValueSeed,
+    mut entries: Entries<'de>,
+) -> Result<(Entries<'de>, bool), A::Error> {
+    let mut foreign_key = false;
+    while let Some((key, value)) = map.next_entry_seed(inner, inner)? {
+        match key {
+            Value::Str(key) => entries.push((key, value)),
+            _ => foreign_key = true,
+        }
+    }
+    Ok((entries, foreign_key))
+}
+
+/// Reads a value; a map or array would be at level `depth`, and above the limit it is an error.
 #[derive(Clone, Copy)]
 struct ValueSeed {
     depth: usize,
@@ -123,10 +158,6 @@ impl<'de> Visitor<'de> for ValueSeed {
         Ok(Value::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Self::Value, E> {
-        Ok(Value::Null)
-    }
-
     fn visit_bool<E>(self, v: bool) -> Result<Self::Value, E> {
         Ok(Value::Bool(v))
     }
@@ -140,10 +171,6 @@ impl<'de> Visitor<'de> for ValueSeed {
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_f32<E>(self, _: f32) -> Result<Self::Value, E> {
         Ok(Value::Other)
     }
 
@@ -173,19 +200,14 @@ impl<'de> Visitor<'de> for ValueSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let inner = self.inner()?;
-        let mut entries = Vec::with_capacity(8);
-        let mut text_keys = true;
-        while let Some(key) = map.next_key_seed(inner)? {
-            let value = map.next_value_seed(inner)?;
-            match key {
-                Value::Str(key) => entries.push((key, value)),
-                _ => text_keys = false,
-            }
+        if self.depth > 2 {
+            // No command takes one: read for its form, not kept, so that a frame cannot make us hold much.
+            while map.next_entry_seed(inner, inner)?.is_some() {}
+            return Ok(Value::Other);
         }
-        Ok(if text_keys {
-            Value::Map(entries)
-        } else {
-            Value::Other
+        Ok(match read_entries(map, inner, Vec::new())? {
+            (entries, false) => Value::Map(entries),
+            (_, true) => Value::Other,
         })
     }
 }

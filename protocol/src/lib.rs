@@ -12,7 +12,7 @@ pub mod name;
 pub mod node;
 pub mod server;
 
-pub use client::{Command, Hello, JoinFrom, Page};
+pub use client::{ClientFrame, Command, Hello, JoinFrom, Page};
 pub use codec::Codec;
 pub use codes::{CloseCode, ErrorCode};
 pub use event::{Event, EventBody, MemberChange, Person, RoomChange};

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 use crate::limits::MAX_ROOM_NAME_BYTES;
 
@@ -72,8 +72,22 @@ impl Serialize for RoomName {
 
 impl<'de> Deserialize<'de> for RoomName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(&text).map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+/// Spares the copy that `String::deserialize` would make.
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = RoomName;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(ROOM_NAME_RULE)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<RoomName, E> {
+        RoomName::new(name).map_err(E::custom)
     }
 }
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, Person, RoomName, codec::EncodeError};
+use crate::{
+    Event, EventBody, Person, RoomName,
+    codec::{EncodeError, from_msgpack},
+};
 
 /// The version that this build writes. Frames of a later version are ignored.
 pub const NODE_FRAME_VERSION: u8 = 1;
@@ -103,17 +106,32 @@ impl NodeFrame {
     /// # Errors
     /// When `bytes` are no node frame, or one of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self, NodeFrameError> {
-        #[derive(Deserialize)]
-        struct Version {
-            v: u8,
+        let malformed = |e: rmp_serde::decode::Error| NodeFrameError::Malformed(e.to_string());
+        match from_msgpack::<Self>(bytes) {
+            Ok(frame) if frame.v != NODE_FRAME_VERSION => Err(NodeFrameError::Version(frame.v)),
+            Ok(frame) if frame.has_unknown_event() => Err(NodeFrameError::Malformed(
+                "an event of an unknown kind".to_owned(),
+            )),
+            Ok(frame) => Ok(frame),
+            Err(error) => match from_msgpack::<Version>(bytes).map_err(malformed)?.v {
+                NODE_FRAME_VERSION => Err(malformed(error)),
+                other => Err(NodeFrameError::Version(other)),
+            },
         }
-        let Version { v } =
-            rmp_serde::from_slice(bytes).map_err(|e| NodeFrameError::Malformed(e.to_string()))?;
-        if v != NODE_FRAME_VERSION {
-            return Err(NodeFrameError::Version(v));
-        }
-        rmp_serde::from_slice(bytes).map_err(|e| NodeFrameError::Malformed(e.to_string()))
     }
+
+    fn has_unknown_event(&self) -> bool {
+        match &self.message {
+            NodeMessage::Events { events, .. } => events.iter().any(|event| event.body == EventBody::Unknown),
+            _ => false,
+        }
+    }
+}
+
+/// What every version's frame begins with.
+#[derive(Deserialize)]
+struct Version {
+    v: u8,
 }
 
 /// The bytes are no node frame that this build reads.

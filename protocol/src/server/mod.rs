@@ -1,5 +1,7 @@
 //! What the server says.
 
+mod decode;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{ErrorCode, Event, Person, RoomName};
 
 /// One frame from the server. Field names and order of the variants follow `docs/protocol.md`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ServerFrame {
     /// The answer to `hello`.
@@ -19,7 +21,7 @@ pub enum ServerFrame {
     /// The answer to `ping`.
     Pong {
         /// As the command carried it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<u32>,
         /// The store's clock, in Unix milliseconds.
         time: u64,
@@ -47,10 +49,10 @@ pub enum ServerFrame {
         /// People in the room over the whole cluster.
         count: u64,
         /// Absent in rooms above `limits.presence_people`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         joined: Option<Vec<Person>>,
         /// Absent in rooms above `limits.presence_people`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         left: Option<Vec<Person>>,
     },
     /// Somebody types.
@@ -76,8 +78,7 @@ pub enum ServerFrame {
         /// Why.
         reason: GoawayReason,
     },
-    /// An `op` that this build does not know; clients ignore it.
-    #[serde(other)]
+    /// An `op` that this build does not know; clients ignore it. A node never sends one.
     Unknown,
 }
 

@@ -1,131 +1,20 @@
-//! What a client says: frames to commands, with the wire's rules for every field.
+//! Frames to commands, with the wire's rules for every field.
 
 use std::sync::Arc;
 
+use super::{
+    CLIENT_OPS, Command, Hello, Invalid, JoinFrom, Page,
+    check::{check_label, check_page, check_text, in_range, range_rule},
+};
 use crate::{
     ErrorCode, RoomName,
     fields::{Fields, Value},
     limits::{
-        DEFAULT_HISTORY_EVENTS, DEFAULT_JOIN_EVENTS, MAX_CID_BYTES, MAX_EMOJI_BYTES, MAX_HISTORY_EVENTS,
-        MAX_ID_BYTES, MAX_NAME_BYTES, MAX_REPLAY_EVENTS, MAX_RESUME_ROOMS, MAX_SEQ, MAX_TEXT_BYTES,
-        MAX_TOKEN_BYTES,
+        DEFAULT_JOIN_EVENTS, MAX_CID_BYTES, MAX_EMOJI_BYTES, MAX_HISTORY_EVENTS, MAX_ID_BYTES,
+        MAX_NAME_BYTES, MAX_REPLAY_EVENTS, MAX_RESUME_ROOMS, MAX_SEQ, MAX_TOKEN_BYTES,
     },
     name::ROOM_NAME_RULE,
 };
-
-/// A command, checked for form. Whether it is allowed is decided by who handles it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are those of docs/protocol.md")]
-pub enum Command {
-    Hello(Hello),
-    Join {
-        room: RoomName,
-        from: JoinFrom,
-    },
-    Leave {
-        room: RoomName,
-    },
-    Send {
-        room: RoomName,
-        cid: Arc<str>,
-        text: Arc<str>,
-        reply_to: Option<u64>,
-    },
-    Edit {
-        room: RoomName,
-        cid: Arc<str>,
-        seq: u64,
-        text: Arc<str>,
-    },
-    Delete {
-        room: RoomName,
-        cid: Arc<str>,
-        seq: u64,
-    },
-    React {
-        room: RoomName,
-        cid: Arc<str>,
-        seq: u64,
-        emoji: Arc<str>,
-        on: bool,
-    },
-    History {
-        room: RoomName,
-        page: Page,
-    },
-    Read {
-        room: RoomName,
-        seq: u64,
-    },
-    Typing {
-        room: RoomName,
-    },
-    Presence {
-        room: RoomName,
-    },
-    Ping,
-}
-
-/// The content of `hello`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hello {
-    /// A session token, an API key, a JWT or a guest's token.
-    pub token: Option<String>,
-    /// A name, for a new guest.
-    pub guest: Option<Arc<str>>,
-    /// Rooms and the last `seq` that the client has of each. The names are as sent, valid or not.
-    pub resume: Option<Vec<(String, u64)>>,
-    /// The history that the positions belong to.
-    pub epoch: Option<String>,
-}
-
-/// Where the events that follow a `join` begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JoinFrom {
-    /// Behind this `seq`.
-    After(u64),
-    /// With the newest so many.
-    Newest(u64),
-}
-
-/// Which events `history` asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
-    /// Bound and direction.
-    pub bound: PageBound,
-    /// At most so many events.
-    pub limit: u64,
-}
-
-/// Bound and direction of a page; bounds are exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageBound {
-    /// The newest there are.
-    Newest,
-    /// The newest below this `seq`.
-    Before(u64),
-    /// The oldest above this `seq`.
-    After(u64),
-}
-
-/// A frame was decodable but is no valid command.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct Invalid {
-    /// `bad_request`, `unknown_op` or `too_large`.
-    pub code: ErrorCode,
-    /// Names the field and the rule.
-    pub message: String,
-}
-
-impl Invalid {
-    fn field(name: &str, rule: impl std::fmt::Display) -> Self {
-        Self {
-            code: ErrorCode::BadRequest,
-            message: format!("`{name}`: {rule}"),
-        }
-    }
-}
 
 /// The `id` of a frame.
 ///
@@ -151,18 +40,18 @@ pub fn frame_op<'f>(fields: &'f Fields<'_>) -> Option<&'f str> {
     }
 }
 
-/// Every `op` that a client may send.
-pub const CLIENT_OPS: [&str; 12] = [
-    "hello", "join", "leave", "send", "edit", "delete", "react", "history", "read", "typing", "presence",
-    "ping",
-];
-
 impl Command {
     /// Reads the command out of a frame's fields.
     ///
     /// # Errors
     /// With `bad_request` and the field's name, `unknown_op`, or `too_large` for a text above the limit.
     pub fn from_fields(fields: &Fields<'_>) -> Result<Self, Invalid> {
+        if fields.has_foreign_key() {
+            return Err(Invalid {
+                code: ErrorCode::BadRequest,
+                message: "every key of a frame must be text".to_owned(),
+            });
+        }
         let op = frame_op(fields).ok_or_else(|| Invalid::field("op", "is missing or no text"))?;
         Ok(match op {
             "hello" => Self::Hello(hello(fields)?),
@@ -180,18 +69,18 @@ impl Command {
             "edit" => Self::Edit {
                 room: room(fields)?,
                 cid: cid(fields)?,
-                seq: seq(fields, 1)?,
+                seq: seq(fields)?,
                 text: message_text(fields)?,
             },
             "delete" => Self::Delete {
                 room: room(fields)?,
                 cid: cid(fields)?,
-                seq: seq(fields, 1)?,
+                seq: seq(fields)?,
             },
             "react" => Self::React {
                 room: room(fields)?,
                 cid: cid(fields)?,
-                seq: seq(fields, 1)?,
+                seq: seq(fields)?,
                 emoji: label(fields, "emoji", MAX_EMOJI_BYTES)?.into(),
                 on: switch(fields, "on")?,
             },
@@ -201,7 +90,7 @@ impl Command {
             },
             "read" => Self::Read {
                 room: room(fields)?,
-                seq: seq(fields, 0)?,
+                seq: seq(fields)?,
             },
             "typing" => Self::Typing { room: room(fields)? },
             "presence" => Self::Presence { room: room(fields)? },
@@ -215,91 +104,12 @@ impl Command {
             }
         })
     }
-
-    /// The `op` on the wire.
-    pub fn op(&self) -> &'static str {
-        match self {
-            Self::Hello(_) => "hello",
-            Self::Join { .. } => "join",
-            Self::Leave { .. } => "leave",
-            Self::Send { .. } => "send",
-            Self::Edit { .. } => "edit",
-            Self::Delete { .. } => "delete",
-            Self::React { .. } => "react",
-            Self::History { .. } => "history",
-            Self::Read { .. } => "read",
-            Self::Typing { .. } => "typing",
-            Self::Presence { .. } => "presence",
-            Self::Ping => "ping",
-        }
-    }
-}
-
-/// Checks the text of a message: not only white space, no NUL, at most [`MAX_TEXT_BYTES`].
-///
-/// # Errors
-/// With `too_large` or `bad_request`.
-pub fn check_text(text: &str) -> Result<(), Invalid> {
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(Invalid {
-            code: ErrorCode::TooLarge,
-            message: format!(
-                "`text`: {} bytes, at most {MAX_TEXT_BYTES} are allowed",
-                text.len()
-            ),
-        });
-    }
-    if text.contains('\0') {
-        return Err(Invalid::field("text", "must not contain NUL"));
-    }
-    if text.chars().all(char::is_whitespace) {
-        return Err(Invalid::field("text", "must not be empty or only white space"));
-    }
-    Ok(())
-}
-
-/// Checks a short text (`cid`, `emoji`, a name): 1 to `max` bytes, no control characters.
-///
-/// # Errors
-/// With `bad_request`, naming `field`.
-pub fn check_label(field: &str, text: &str, max: usize) -> Result<(), Invalid> {
-    if text.is_empty() || text.len() > max {
-        return Err(Invalid::field(
-            field,
-            format_args!("must be 1 to {max} bytes, has {}", text.len()),
-        ));
-    }
-    if text.bytes().any(|b| b < 0x20) {
-        return Err(Invalid::field(field, "must not contain control characters"));
-    }
-    Ok(())
-}
-
-/// Checks the bounds and the limit of a page of history.
-///
-/// # Errors
-/// With `bad_request`, naming the field.
-pub fn check_page(before: Option<u64>, after: Option<u64>, limit: Option<u64>) -> Result<Page, Invalid> {
-    let limit = limit.unwrap_or(DEFAULT_HISTORY_EVENTS);
-    if !(1..=MAX_HISTORY_EVENTS).contains(&limit) {
-        return Err(Invalid::field("limit", range_rule(1, MAX_HISTORY_EVENTS)));
-    }
-    let bound = match (before, after) {
-        (Some(_), Some(_)) => return Err(Invalid::field("after", "cannot be combined with `before`")),
-        (Some(before), None) => PageBound::Before(in_range("before", before, 1, MAX_SEQ)?),
-        (None, Some(after)) => PageBound::After(in_range("after", after, 0, MAX_SEQ)?),
-        (None, None) => PageBound::Newest,
-    };
-    Ok(Page { bound, limit })
 }
 
 fn hello(fields: &Fields<'_>) -> Result<Hello, Invalid> {
     let guest = optional_text(fields, "guest")?;
     if let Some(name) = guest {
         check_label("guest", name, MAX_NAME_BYTES)?;
-        if name.chars().all(char::is_whitespace) {
-            return Err(Invalid::field("guest", "must not be only white space"));
-        }
     }
     Ok(Hello {
         token: bounded_text(fields, "token", MAX_TOKEN_BYTES)?.map(str::to_owned),
@@ -381,8 +191,8 @@ fn label<'f>(fields: &'f Fields<'_>, name: &str, max: usize) -> Result<&'f str, 
     Ok(text)
 }
 
-fn seq(fields: &Fields<'_>, min: u64) -> Result<u64, Invalid> {
-    optional_uint(fields, "seq", min, MAX_SEQ)?.ok_or_else(|| Invalid::field("seq", "is missing"))
+fn seq(fields: &Fields<'_>) -> Result<u64, Invalid> {
+    optional_uint(fields, "seq", 1, MAX_SEQ)?.ok_or_else(|| Invalid::field("seq", "is missing"))
 }
 
 fn switch(fields: &Fields<'_>, name: &str) -> Result<bool, Invalid> {
@@ -422,16 +232,4 @@ fn optional_uint(fields: &Fields<'_>, name: &str, min: u64, max: u64) -> Result<
         Some(Value::Uint(value)) => in_range(name, *value, min, max).map(Some),
         Some(_) => Err(Invalid::field(name, range_rule(min, max))),
     }
-}
-
-fn in_range(name: &str, value: u64, min: u64, max: u64) -> Result<u64, Invalid> {
-    if (min..=max).contains(&value) {
-        Ok(value)
-    } else {
-        Err(Invalid::field(name, range_rule(min, max)))
-    }
-}
-
-fn range_rule(min: u64, max: u64) -> String {
-    format!("must be an integer from {min} to {max}")
 }
