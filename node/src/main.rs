@@ -1,2 +1,23 @@
 //! The `node` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use node::{
+    cli::{self, Action},
+    commands,
+};
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse() {
+        Ok(invocation) => invocation,
+        Err(error) => return error.report(),
+    };
+    let config = invocation.config;
+    match invocation.action {
+        Action::Run => commands::run(config),
+        Action::PrintConfig => commands::print_config(&config),
+        Action::Migrate => commands::migrate(&config),
+        Action::NewEpoch => commands::new_epoch(&config),
+        Action::Healthcheck => commands::healthcheck(&config),
+    }
+}

@@ -106,6 +106,29 @@ impl Command {
     }
 }
 
+/// A message as it is posted over HTTP: a `send` without its room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Makes it safe to repeat.
+    pub cid: Arc<str>,
+    /// What is said.
+    pub text: Arc<str>,
+    /// `seq` of the message that this one answers.
+    pub reply_to: Option<u64>,
+}
+
+/// Reads a message out of the fields of a request's body, by the rules of `send`.
+///
+/// # Errors
+/// With `bad_request` and the field's name, or `too_large`.
+pub fn message(fields: &Fields<'_>) -> Result<Message, Invalid> {
+    Ok(Message {
+        cid: cid(fields)?,
+        text: message_text(fields)?,
+        reply_to: optional_uint(fields, "reply_to", 1, MAX_SEQ)?,
+    })
+}
+
 fn hello(fields: &Fields<'_>) -> Result<Hello, Invalid> {
     let guest = optional_text(fields, "guest")?;
     if let Some(name) = guest {

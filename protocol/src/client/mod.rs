@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::{ErrorCode, RoomName};
 
 pub use check::{check_label, check_page, check_text};
-pub use decode::{frame_id, frame_op};
+pub use decode::{Message, frame_id, frame_op, message};
 pub use encode::ClientFrame;
 
 /// A command, checked for form. Whether it is allowed is decided by who handles it.

@@ -1,0 +1,174 @@
+//! A node from start to end.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actors::{Settings, System, metrics::Metrics, ports::{Bus, Store}};
+use protocol::server::GoawayReason;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::Authenticator,
+    bus,
+    config::Config,
+    http::{self, gate::Gate, listener},
+    store,
+    telemetry,
+};
+
+/// Clients are asked to move in batches, one each of this.
+const DRAIN_STEP: Duration = Duration::from_millis(250);
+/// Within a batch clients are spread over this, in milliseconds.
+const DRAIN_SPREAD_MS: u64 = 1_000;
+/// Share of the drain time over which clients are asked to move; the rest is theirs for doing it.
+const DRAIN_PACED_SHARE: f64 = 0.75;
+/// How long the store may take to commit what was accepted, at the very end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A node whose listeners are open.
+pub struct Server {
+    config: Config,
+    gate: Arc<Gate>,
+    metrics: Metrics,
+    public: Listening,
+    private: Listening,
+    system: Option<System>,
+}
+
+struct Listening {
+    address: SocketAddr,
+    closing: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens the listeners. Nothing is served yet but health and metrics.
+    ///
+    /// # Errors
+    /// When an address cannot be bound; the message names the key and what to do.
+    pub fn bind(config: Config) -> anyhow::Result<Self> {
+        let public = listener::bind("http.listen", config.http.listen)?;
+        let private = listener::bind("http.private_listen", config.http.private_listen)?;
+        let (metrics, scrape) = telemetry::metrics::recorder()?;
+        let gate = Gate::new(&config, metrics.clone());
+        let public = Listening::start(public, http::public(Arc::clone(&gate)))?;
+        let private = Listening::start(private, http::private(Arc::clone(&gate), scrape))?;
+        Ok(Self { config, gate, metrics, public, private, system: None })
+    }
+
+    /// Where clients come in.
+    pub fn public_address(&self) -> SocketAddr {
+        self.public.address
+    }
+
+    /// Where health and metrics are.
+    pub fn private_address(&self) -> SocketAddr {
+        self.private.address
+    }
+
+    /// Reaches the store, trying again for as long as the configuration says, starts the actors and begins to serve.
+    /// Not cancel safe; whoever cancels it ends the process.
+    ///
+    /// # Errors
+    /// When the store is not reached in time, or is not usable.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
+        let store = store::connect(&self.config).await?;
+        let bus = bus::open(&self.config)?;
+        self.start_with(store, bus).await
+    }
+
+    /// As [`Self::start`], with a store and a bus of the caller's.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn start_with(&mut self, store: Arc<dyn Store>, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
+        let authenticator = Authenticator::new(&*store, self.config.auth.guests).await?;
+        let system = System::start(settings(&self.config), store, bus, self.metrics.clone()).await?;
+        self.gate.open(system.clone(), authenticator);
+        self.system = Some(system);
+        tracing::info!(node = %self.node(), "ready");
+        Ok(())
+    }
+
+    /// Leaves quietly: clients are asked to move in paced batches, what was accepted is committed, the rest of the
+    /// clients are closed at the deadline. A node without clients ends at once.
+    pub async fn drain(self) {
+        self.gate.drain();
+        if let Some(system) = &self.system {
+            let patience = Duration::from_secs(self.config.drain.seconds);
+            let left = move_clients(system, patience).await;
+            if left > 0 {
+                tracing::warn!(clients = left, ?patience, "the drain time is over; these clients are closed");
+            }
+        }
+        self.public.closing.cancel();
+        if let Some(system) = &self.system
+            && !system.stop(FLUSH_TIMEOUT).await
+        {
+            tracing::error!("the store did not commit everything in time; who was not answered will try again");
+        }
+        self.private.closing.cancel();
+        for listening in [self.public, self.private] {
+            if let Err(error) = listening.task.await {
+                tracing::error!(%error, "a listener failed");
+            }
+        }
+    }
+
+    fn node(&self) -> &str {
+        self.system.as_ref().map_or("", |system| &system.settings().node)
+    }
+}
+
+impl Listening {
+    fn start(listener: TcpListener, router: axum::Router) -> Result<Self, std::io::Error> {
+        let address = listener.local_addr()?;
+        let closing = CancellationToken::new();
+        let task = tokio::spawn(listener::serve(listener, router, closing.clone()));
+        Ok(Self { address, closing, task })
+    }
+}
+
+/// Asks all clients to move, a few at a time, and waits until they have. Returns how many are left.
+async fn move_clients(system: &System, patience: Duration) -> usize {
+    let connections = system.connections();
+    let begun = Instant::now();
+    let paced = patience.mul_f64(DRAIN_PACED_SHARE);
+    loop {
+        let left = connections.count();
+        let passed = begun.elapsed();
+        if left == 0 || passed >= patience {
+            return left;
+        }
+        let steps_left = paced.saturating_sub(passed).as_millis() / DRAIN_STEP.as_millis() + 1;
+        let batch = left.div_ceil(usize::try_from(steps_left).unwrap_or(1));
+        connections.goaway(batch, DRAIN_SPREAD_MS, GoawayReason::Drain);
+        tokio::time::sleep(DRAIN_STEP.min(patience.saturating_sub(passed))).await;
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let limits = &config.limits;
+    Settings {
+        node: config.node.name.clone().unwrap_or_else(generated_name).into(),
+        outbox_bytes: limits.outbox_bytes,
+        pending_room_bytes: limits.pending_appends_room_bytes,
+        pending_node_bytes: limits.pending_appends_node_bytes,
+        shards: config.store.shards,
+        create_on_join: config.rooms.create_on_join,
+        sends_per_second_per_user: limits.sends_per_second_per_user,
+        connections_per_user: limits.connections_per_user,
+        presence_people: u64::from(limits.presence_people),
+        ..Settings::default()
+    }
+}
+
+/// Unique in any cluster: nodes tell their own frames on the bus by it.
+fn generated_name() -> String {
+    format!("n-{:016x}", fastrand::u64(..))
+}
+
