@@ -1,1 +1,4 @@
 //! Honest clients for Hubbub, and the private servers that tests run against.
+
+pub mod cli;
+pub mod lab;
