@@ -15,6 +15,9 @@ mod heads;
 pub mod metrics;
 pub mod outbox;
 mod persistence;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod memory;
 pub mod ports;
 pub mod room;
 mod settings;

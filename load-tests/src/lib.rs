@@ -2,3 +2,5 @@
 
 pub mod client;
 pub mod smoke;
+pub mod cli;
+pub mod lab;

@@ -1,2 +1,11 @@
 //! The `load-tests` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use load_tests::cli::Cli;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    Cli::parse().run().await
+}

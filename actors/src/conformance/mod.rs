@@ -1,0 +1,3 @@
+//! The suites that every implementation of a port must pass. They panic at the first promise that is broken.
+
+pub mod bus;

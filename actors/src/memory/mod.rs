@@ -1,0 +1,7 @@
+//! The ports without a server behind them: what a single node runs on, and what tests run against.
+
+mod bus;
+mod bus_reports;
+
+pub use bus::{Faults, LocalBus, LocalHub};
+pub use bus_reports::{BusReports, REPORTS_CAPACITY};

@@ -1,0 +1,37 @@
+//! What the `load-tests` command can do.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::lab;
+
+/// Runs Hubbub's heavier tests, and servers to run tests against.
+#[derive(Debug, Parser)]
+#[command(name = "load-tests", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a command with private servers of its own, found in HUBBUB_TEST_REDIS_URL, and removes them afterwards.
+    Lab {
+        /// The command and its arguments.
+        #[arg(required = true, last = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
+}
+
+impl Cli {
+    /// Does what was asked for; the process should end with the code that this returns.
+    ///
+    /// # Errors
+    /// When something kept it from being done, in words for the person who asked.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Lab { command } => lab::run(&command).await,
+        }
+    }
+}

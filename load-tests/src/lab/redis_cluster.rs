@@ -1,0 +1,119 @@
+//! A private Redis Cluster.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+
+use super::redis::{Redis, RedisOptions, free_port};
+
+const PRIMARIES: usize = 3;
+const SLOTS: usize = 16_384;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Three primaries on free ports of 127.0.0.1 that share all slots, without replicas. Dropping it removes them.
+#[derive(Debug)]
+pub struct RedisCluster {
+    nodes: Vec<Redis>,
+}
+
+impl RedisCluster {
+    /// Starts one; blocks until every node knows every slot.
+    ///
+    /// # Errors
+    /// As [`Redis::start`], or when the nodes do not find together.
+    pub fn start() -> anyhow::Result<Self> {
+        let nodes = (0..PRIMARIES)
+            .map(|_| start_node())
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        for (n, node) in nodes.iter().enumerate() {
+            let (first, last) = (SLOTS * n / PRIMARIES, SLOTS * (n + 1) / PRIMARIES - 1);
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()])?;
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()])?;
+        }
+        for node in &nodes[1..] {
+            let bus_port = node.command(&["CONFIG", "GET", "cluster-port"])?;
+            let bus_port = bus_port.lines().last().unwrap_or_default();
+            nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string(), bus_port])?;
+        }
+        let cluster = Self { nodes };
+        cluster.wait_until_formed()?;
+        Ok(cluster)
+    }
+
+    /// Where one of its nodes is; clients find the others from there.
+    pub fn url(&self) -> String {
+        self.nodes[0].url()
+    }
+
+    /// The nodes, all primaries.
+    pub fn nodes(&self) -> &[Redis] {
+        &self.nodes
+    }
+
+    /// The nodes, to stop or restart one. A node that was restarted has forgotten the cluster.
+    pub fn nodes_mut(&mut self) -> &mut [Redis] {
+        &mut self.nodes
+    }
+
+    /// Gives `slot` to the node at `to`, as a finished migration does. The slot's keys are not moved: it should be
+    /// empty.
+    ///
+    /// # Errors
+    /// When a node refuses.
+    pub fn move_slot(&self, slot: u16, to: usize) -> anyhow::Result<()> {
+        let owner = self.nodes[to].command(&["CLUSTER", "MYID"])?;
+        // The new owner first: it spreads the news, and the old one would take the slot back from an unknown.
+        self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner])?;
+        for node in &self.nodes {
+            node.command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner])?;
+        }
+        Ok(())
+    }
+
+    fn wait_until_formed(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut formed = true;
+            for node in &self.nodes {
+                let info = node.command(&["CLUSTER", "INFO"])?;
+                formed &= info.contains("cluster_state:ok")
+                    && info.contains("cluster_slots_ok:16384")
+                    && info.contains(&format!("cluster_known_nodes:{PRIMARIES}"));
+            }
+            if formed {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the Redis nodes did not form a cluster within {PATIENCE:?}");
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn start_node() -> anyhow::Result<Redis> {
+    Redis::start_with(RedisOptions {
+        config: vec![
+            "cluster-enabled yes".into(),
+            format!("cluster-port {}", free_port()?),
+            "cluster-node-timeout 2000".into(),
+        ],
+        ..RedisOptions::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nodes_share_the_slots() {
+        let cluster = RedisCluster::start().unwrap();
+        // "foo" lives in slot 12182, with the third node.
+        assert!(cluster.nodes()[0].command(&["SET", "foo", "1"]).is_err());
+        assert_eq!(cluster.nodes()[2].command(&["SET", "foo", "1"]).unwrap(), "OK");
+    }
+}
