@@ -1,0 +1,3 @@
+//! The suites that every implementation of a port must pass.
+
+pub mod store;
