@@ -1,3 +1,4 @@
 //! The suites that every implementation of a port must pass. They panic at the first promise that is broken.
 
 pub mod bus;
+pub mod store;

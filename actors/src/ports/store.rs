@@ -46,7 +46,7 @@ pub enum Change {
         until: Option<u64>,
         reason: Option<Arc<str>>,
     },
-    /// Recorded as it is.
+    /// Recorded as it is. A `title` or `topic` that is a text also becomes that of the [`RoomRecord`].
     Room { change: RoomChange, value: RoomValue },
 }
 
@@ -74,7 +74,7 @@ pub enum Outcome {
 /// Why nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The target is no message of this room, or is deleted; or the room does not exist.
+    /// The target is no message of this room, or is deleted; there is no such reaction; or the room does not exist.
     NotFound,
     /// The target is somebody else's.
     Forbidden,
@@ -218,6 +218,28 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a new history: gives the store another `epoch` and returns it. For an operator who restored a backup.
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError>;
+}
+
+impl EventPage {
+    /// Cuts the page that `request` asks for out of `found`: the room's events from the bound on in the direction of
+    /// reading, not fewer than one more than the page has, where there are so many.
+    pub fn cut(found: impl IntoIterator<Item = Event>, request: PageRequest) -> Self {
+        let mut page = Self::default();
+        let mut bytes = 0_usize;
+        for event in found {
+            bytes = bytes.saturating_add(event.payload_bytes());
+            let full = page.events.len() as u64 >= request.limit || bytes > request.max_bytes;
+            if full && !page.events.is_empty() {
+                page.more = true;
+                break;
+            }
+            page.events.push(event);
+        }
+        if !matches!(request.bound, PageBound::After(_)) {
+            page.events.reverse();
+        }
+        page
+    }
 }
 
 impl Append {
