@@ -1,6 +1,13 @@
-//! A Hubbub node.
+//! A Hubbub node: where the actors meet the world.
 
+mod auth;
+pub mod bus;
 pub mod cli;
+pub mod commands;
 pub mod config;
-pub mod http;
-pub mod telemetry;
+mod http;
+mod server;
+pub mod store;
+mod telemetry;
+
+pub use server::Server;

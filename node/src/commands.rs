@@ -1,0 +1,136 @@
+//! What the `node` command does, each with its exit code: 0 done, 1 failed.
+
+use std::{
+    future::Future,
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{config::Config, server::Server, store, telemetry};
+
+/// A health check that has no answer by then has failed.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Serves until told to end by SIGTERM or Ctrl-C; a second signal ends at once.
+pub fn run(config: Config) -> ExitCode {
+    in_runtime(&config.clone(), async {
+        let mut signals = Signals::new()?;
+        let mut server = Server::bind(config)?;
+        say(&format!("listening on http://{}", server.public_address()))?;
+        say(&format!("private on http://{}", server.private_address()))?;
+        let told = tokio::select! {
+            started = server.start() => {
+                started?;
+                signals.next().await
+            }
+            told = signals.next() => told,
+        };
+        tracing::info!(signal = told, "draining; a second signal ends at once");
+        tokio::select! {
+            () = server.drain() => tracing::info!("ended"),
+            told = signals.next() => tracing::warn!(signal = told, "ended at once"),
+        }
+        Ok(())
+    })
+}
+
+/// Prints the configuration in force.
+pub fn print_config(config: &Config) -> ExitCode {
+    match say(config.to_string().trim_end()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Brings the store's schema up to date.
+pub fn migrate(config: &Config) -> ExitCode {
+    in_runtime(config, async {
+        store::connect(config).await?;
+        say("the store's schema is up to date")
+    })
+}
+
+/// Begins a new history of the store.
+pub fn new_epoch(config: &Config) -> ExitCode {
+    in_runtime(config, async {
+        let epoch = store::connect(config).await?.new_epoch().await?;
+        say(&format!("the store's epoch is now {epoch}; clients that come back start anew"))
+    })
+}
+
+/// Asks the node on this machine whether it is ready.
+pub fn healthcheck(config: &Config) -> ExitCode {
+    match ask_readiness(config.http.private_listen) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ask_readiness(mut address: SocketAddr) -> anyhow::Result<bool> {
+    if address.ip().is_unspecified() {
+        let loopback: IpAddr =
+            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_TIMEOUT)
+        .with_context(|| format!("no node answers on {address} (http.private_listen)"))?;
+    stream.set_read_timeout(Some(HEALTHCHECK_TIMEOUT))?;
+    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(4_096).read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
+}
+
+fn in_runtime(config: &Config, work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let run = || {
+        telemetry::logs::init(&config.log)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(work)
+    };
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// Standard output is for what programs read: addresses, configuration, results.
+fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
+fn complain(error: &anyhow::Error) {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+}

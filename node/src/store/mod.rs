@@ -1,0 +1,62 @@
+//! The store adapters: SQLite, embedded, and Postgres.
+
+mod errors;
+mod postgres;
+mod rows;
+mod sqlite;
+mod sqlite_append;
+
+use std::{sync::Arc, time::Duration};
+
+use actors::ports::{Store, StoreError};
+use anyhow::Context;
+use tokio::time::Instant;
+
+use crate::config::{Config, StoreUrl};
+
+/// Pause between two attempts to reach the store.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Opens the store that the configuration names and brings its schema up to date. Tries once.
+///
+/// # Errors
+/// When it is not reached or not usable; the message says where and why, but no password.
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match &config.store.url {
+        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?),
+        StoreUrl::Postgres(url) => {
+            Arc::new(postgres::PostgresStore::open(url.expose(), config.store.pool_size).await?)
+        }
+    })
+}
+
+/// As [`open`], trying again for `store.connect_timeout_seconds` while the store cannot be reached.
+///
+/// # Errors
+/// With the last reason when the time is over, or at once with a reason that does not pass by itself.
+pub async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    let patience = Duration::from_secs(config.store.connect_timeout_seconds);
+    let give_up = Instant::now() + patience;
+    loop {
+        let error = match open(config).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        if !error.is_transient() || Instant::now() + RETRY_EVERY > give_up {
+            let advice = "start the store, or set store.url to where it is";
+            return Err(error).with_context(|| format!("the store was not reached within {patience:?}; {advice}"));
+        }
+        tracing::warn!(%error, "the store is not reached yet; trying again");
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
+}
+
+fn random_key() -> Result<[u8; 32], StoreError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| StoreError::Internal(format!("no randomness: {error}")))?;
+    Ok(key)
+}
+
+fn key_of(name: &str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Internal(format!("the shared key {name} has not 32 bytes")))
+}

@@ -1,0 +1,249 @@
+//! The store on Postgres. What must be one step is one PL/pgSQL function (`migrations/postgres`).
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use actors::ports::{
+    Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store, StoreError, StoreStatus,
+};
+use async_trait::async_trait;
+use protocol::{RoomName, client::PageBound};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    errors::classify,
+    rows::{EventRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
+};
+
+/// How long a call waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one statement may take; longer and the server gives it up.
+const STATEMENT_TIMEOUT_MS: &str = "5000";
+/// How long a statement may wait for another node's lock.
+const LOCK_TIMEOUT_MS: &str = "4000";
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+/// A pool of connections to one database.
+pub(super) struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects once and brings the schema up to date. Several nodes may do so at the same time: the migrations hold a
+    /// lock of the database.
+    pub(super) async fn open(url: &str, pool_size: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| StoreError::Internal(format!("store.url: {error}")))?
+            .application_name("hubbub")
+            .options([
+                ("statement_timeout", STATEMENT_TIMEOUT_MS),
+                ("lock_timeout", LOCK_TIMEOUT_MS),
+                ("default_transaction_isolation", "read\\ committed"),
+            ]);
+        let place = format!("{}:{}", options.get_host(), options.get_port());
+        let pool = PgPoolOptions::new()
+            .max_connections(pool_size)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|error| match classify(error) {
+                StoreError::Down(reason) => StoreError::Down(format!("Postgres at {place}: {reason}")),
+                StoreError::Timeout(_) => StoreError::Down(format!("Postgres at {place} does not answer")),
+                other => other,
+            })?;
+        MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Internal(format!("migrations: {error}")))?;
+        Ok(Self { pool })
+    }
+}
+
+/// Columns of a batch, as the function takes them.
+#[derive(Default)]
+struct Columns {
+    rooms: Vec<String>,
+    authors: Vec<String>,
+    author_names: Vec<String>,
+    cids: Vec<Option<String>>,
+    kinds: Vec<&'static str>,
+    texts: Vec<Option<String>>,
+    targets: Vec<Option<i64>>,
+    emojis: Vec<Option<String>>,
+    flags: Vec<Option<bool>>,
+    details: Vec<Option<String>>,
+}
+
+impl Columns {
+    fn push(&mut self, append: &Append) -> Result<(), StoreError> {
+        let event = NewEvent::new(append)?;
+        self.rooms.push(append.room.to_string());
+        self.authors.push(append.author.id.to_string());
+        self.author_names.push(append.author.name.to_string());
+        self.cids.push(append.cid.as_ref().map(ToString::to_string));
+        self.kinds.push(event.kind);
+        self.texts.push(event.text);
+        self.targets.push(event.target);
+        self.emojis.push(event.emoji);
+        self.flags.push(event.flag);
+        self.details.push(event.details);
+        Ok(())
+    }
+}
+
+type Outcomes = (Vec<i16>, Vec<Option<i64>>, Vec<Option<i64>>);
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+        // Rooms are locked in the order of their names; the sort keeps the batch's order within a room.
+        let mut order: Vec<usize> = (0..batch.len()).collect();
+        order.sort_by(|a, b| batch[*a].room.cmp(&batch[*b].room));
+        let mut columns = Columns::default();
+        for index in &order {
+            columns.push(&batch[*index])?;
+        }
+        let sql = "SELECT outcomes, seqs, ats FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let (codes, seqs, ats): Outcomes = sqlx::query_as(sql)
+            .bind(columns.rooms)
+            .bind(columns.authors)
+            .bind(columns.author_names)
+            .bind(columns.cids)
+            .bind(columns.kinds)
+            .bind(columns.texts)
+            .bind(columns.targets)
+            .bind(columns.emojis)
+            .bind(columns.flags)
+            .bind(columns.details)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(classify)?;
+        let mut outcomes = vec![Outcome::Refused(Refusal::NotFound); batch.len()];
+        for (position, index) in order.into_iter().enumerate() {
+            let number = |column: &[Option<i64>]| unsigned(column.get(position).copied().flatten().unwrap_or(0));
+            outcomes[index] = match codes.get(position) {
+                Some(0) => Outcome::Written { seq: number(&seqs), at: number(&ats) },
+                Some(1) => Outcome::Known { seq: number(&seqs), at: number(&ats) },
+                Some(2) => Outcome::Refused(Refusal::NotFound),
+                Some(3) => Outcome::Refused(Refusal::Forbidden),
+                code => return Err(StoreError::Internal(format!("append_events returned {code:?}"))),
+            };
+        }
+        Ok(outcomes)
+    }
+
+    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
+        let sql = "SELECT name, title, topic, head, created_at FROM rooms WHERE name = $1";
+        let row: Option<RoomRow> =
+            sqlx::query_as(sql).bind(name.as_str()).fetch_optional(&self.pool).await.map_err(classify)?;
+        row.map(RoomRecord::try_from).transpose()
+    }
+
+    async fn create_room(&self, room: &NewRoom) -> Result<RoomRecord, StoreError> {
+        let sql = "INSERT INTO rooms (name, title, created_at) VALUES ($1, $2, unix_ms()) ON CONFLICT DO NOTHING";
+        sqlx::query(sql)
+            .bind(room.name.as_str())
+            .bind(&*room.title)
+            .execute(&self.pool)
+            .await
+            .map_err(classify)?;
+        let made = self.room(&room.name).await?;
+        made.ok_or_else(|| StoreError::Internal(format!("room {} is gone right after it was made", room.name)))
+    }
+
+    async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError> {
+        let sql =
+            "SELECT name, title, topic, head, created_at FROM rooms WHERE name > $1 ORDER BY name LIMIT $2";
+        let rows: Vec<RoomRow> = sqlx::query_as(sql)
+            .bind(after.map_or("", RoomName::as_str))
+            .bind(signed(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(classify)?;
+        rows.into_iter().map(RoomRecord::try_from).collect()
+    }
+
+    async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, StoreError> {
+        let names: Vec<&str> = rooms.iter().map(RoomName::as_str).collect();
+        let sql = "SELECT coalesce(rooms.head, 0) FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
+                   LEFT JOIN rooms ON rooms.name = asked.name COLLATE \"C\" ORDER BY place";
+        let heads: Vec<i64> =
+            sqlx::query_scalar(sql).bind(names).fetch_all(&self.pool).await.map_err(classify)?;
+        Ok(heads.into_iter().map(unsigned).collect())
+    }
+
+    async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError> {
+        let (sql, bound) = match request.bound {
+            PageBound::After(seq) => {
+                ("SELECT * FROM events WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3", signed(seq))
+            }
+            PageBound::Before(seq) => {
+                ("SELECT * FROM events WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", signed(seq))
+            }
+            PageBound::Newest => {
+                ("SELECT * FROM events WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", i64::MAX)
+            }
+        };
+        let rows: Vec<EventRow> = sqlx::query_as(sql)
+            .bind(room.as_str())
+            .bind(bound)
+            .bind(rows_to_read(&request))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(classify)?;
+        page(rows, &request)
+    }
+
+    async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO read_marks (room, \"user\", seq) SELECT $1, $2, $3
+                   WHERE EXISTS (SELECT FROM rooms WHERE name = $1) ON CONFLICT (room, \"user\")
+                   DO UPDATE SET seq = greatest(read_marks.seq, excluded.seq)";
+        for mark in marks {
+            sqlx::query(sql)
+                .bind(mark.room.as_str())
+                .bind(&*mark.user)
+                .bind(signed(mark.seq))
+                .execute(&self.pool)
+                .await
+                .map_err(classify)?;
+        }
+        Ok(())
+    }
+
+    async fn read_mark(&self, room: &RoomName, user: &str) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT seq FROM read_marks WHERE room = $1 AND \"user\" = $2";
+        let seq: Option<i64> = sqlx::query_scalar(sql)
+            .bind(room.as_str())
+            .bind(user)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(classify)?;
+        Ok(seq.map(unsigned))
+    }
+
+    async fn shared_key(&self, name: &str) -> Result<[u8; 32], StoreError> {
+        let fresh = super::random_key()?;
+        let sql = "INSERT INTO shared_keys (name, key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        sqlx::query(sql).bind(name).bind(fresh.as_slice()).execute(&self.pool).await.map_err(classify)?;
+        let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM shared_keys WHERE name = $1")
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(classify)?;
+        super::key_of(name, &key)
+    }
+
+    async fn status(&self) -> Result<StoreStatus, StoreError> {
+        let (now, epoch): (i64, String) = sqlx::query_as("SELECT unix_ms(), epoch FROM history")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(classify)?;
+        Ok(StoreStatus { now_ms: unsigned(now), epoch: epoch.into() })
+    }
+
+    async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
+        let sql = "UPDATE history SET epoch = replace(gen_random_uuid()::text, '-', '') RETURNING epoch";
+        let epoch: String = sqlx::query_scalar(sql).fetch_one(&self.pool).await.map_err(classify)?;
+        Ok(epoch.into())
+    }
+}
