@@ -6,7 +6,10 @@ use hdrhistogram::{CreationError, Histogram};
 use protocol::{Command, ErrorCode, Event, RoomName, ServerFrame};
 use tokio::time::{Duration, Instant, sleep_until, timeout_at};
 
-use super::{report::histogram, script::Script};
+use super::{
+    report::{histogram, record},
+    script::Script,
+};
 use crate::client::{Client, Error};
 
 /// A client that has joined its room and waits for the start.
@@ -148,7 +151,7 @@ impl Worker {
                 match (message, done.seq, done.at) {
                     (Some(message), Some(seq), Some(at)) => {
                         let micros = self.micros_since_due(message, Instant::now());
-                        self.member.outcome.ack_micros.saturating_record(micros);
+                        record(&mut self.member.outcome.ack_micros, micros);
                         self.member.outcome.acked += 1;
                         self.acked.insert(message, (seq, at));
                     }
@@ -181,7 +184,7 @@ impl Worker {
         match self.script.recognise(room, event, &self.people) {
             Ok(message) => {
                 let micros = self.micros_since_due(message, now);
-                self.member.outcome.delivery_micros.saturating_record(micros);
+                record(&mut self.member.outcome.delivery_micros, micros);
                 if self.script.sender_of(message) == self.member.number {
                     self.shown.insert(message, (event.seq, event.at));
                 }

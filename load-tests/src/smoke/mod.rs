@@ -84,7 +84,7 @@ pub async fn smoke(args: &SmokeArgs) -> anyhow::Result<Report> {
     let script = Arc::new(Script::new(args));
     let members = fleet::assemble(args, &script).await?;
     let (start, members) = fleet::perform(members, &script).await;
-    Ok(Report::new(&script, start, members)?)
+    Report::new(&script, start, members)
 }
 
 impl SmokeArgs {

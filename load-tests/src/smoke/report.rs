@@ -51,7 +51,7 @@ impl Report {
         script: &Script,
         start: tokio::time::Instant,
         members: Vec<Member>,
-    ) -> Result<Self, CreationError> {
+    ) -> anyhow::Result<Self> {
         let mut ack = histogram()?;
         let mut delivery = histogram()?;
         let mut report = Self {
@@ -76,8 +76,8 @@ impl Report {
             let ended = outcome.ended.unwrap_or_else(tokio::time::Instant::now);
             report.elapsed = report.elapsed.max(ended.saturating_duration_since(start));
             report.violations.extend(outcome.violations);
-            ack += outcome.ack_micros;
-            delivery += outcome.delivery_micros;
+            ack.add(&outcome.ack_micros)?;
+            delivery.add(&outcome.delivery_micros)?;
         }
         report.violations.extend(script.misplaced());
         report.ack = Latency::of(&ack);
@@ -164,4 +164,11 @@ pub(super) fn histogram() -> Result<Histogram<u32>, CreationError> {
     let mut histogram = Histogram::new(2)?;
     histogram.auto(true);
     Ok(histogram)
+}
+
+pub(super) fn record(histogram: &mut Histogram<u32>, micros: u64) {
+    // It grows by itself; a value beyond all that it can grow to counts as the largest.
+    if histogram.record(micros).is_err() {
+        histogram.saturating_record(micros);
+    }
 }

@@ -25,6 +25,13 @@ async fn an_honest_server_passes() {
         assert!(report.passed(), "{report}");
         assert_eq!(report.deliveries, 60 * 12 / rooms as usize);
         assert!(report.to_string().contains("passed"), "{report}");
+        for latency in [report.ack, report.delivery] {
+            assert!(!latency.p50.is_zero() && latency.p50 <= latency.p99, "{report}");
+            assert!(
+                latency.p99 <= latency.max && latency.max < report.elapsed,
+                "{report}"
+            );
+        }
     }
 }
 

@@ -51,19 +51,31 @@ impl<'de> Visitor<'de> for FrameVisitor {
 }
 
 /// The first key of a frame.
-#[derive(Deserialize)]
-#[serde(from = "std::borrow::Cow<'_, str>")]
 enum Key {
     Op,
     Other(String),
 }
 
-impl From<std::borrow::Cow<'_, str>> for Key {
-    fn from(key: std::borrow::Cow<'_, str>) -> Self {
-        match key.as_ref() {
-            "op" => Self::Op,
-            _ => Self::Other(key.into_owned()),
-        }
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        Ok(match key {
+            "op" => Key::Op,
+            other => Key::Other(other.to_owned()),
+        })
     }
 }
 
