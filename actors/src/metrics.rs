@@ -56,13 +56,14 @@ macro_rules! metrics {
                 }))
             }
 
+            /// The names of all histograms and what they measure, for choosing buckets.
+            pub const HISTOGRAMS: &[(&str, Unit)] = &[$(($histogram_name, Unit::$unit),)*];
+
             $(#[doc = $counter_text] pub fn $counter(&self) -> &Counter { &self.0.$counter })*
             $(#[doc = $gauge_text] pub fn $gauge(&self) -> &Gauge { &self.0.$gauge })*
             $(#[doc = $histogram_text] pub fn $histogram(&self) -> &Histogram { &self.0.$histogram })*
         }
 
-        /// The names of all histograms and what they measure, for choosing buckets.
-        pub const HISTOGRAMS: &[(&str, Unit)] = &[$(($histogram_name, Unit::$unit),)*];
     };
 }
 

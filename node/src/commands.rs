@@ -41,9 +41,13 @@ pub fn run(config: Config) -> ExitCode {
 
 /// Prints the configuration in force.
 pub fn print_config(config: &Config) -> ExitCode {
-    match say(config.to_string().trim_end()) {
+    let printed = config.to_toml().map_err(anyhow::Error::from).and_then(|toml| say(toml.trim_end()));
+    match printed {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 

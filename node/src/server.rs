@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Authenticator,
-    bus,
-    config::Config,
+    bus::{self, BusConfig},
+    config::{BusUrl, Config},
     http::{self, gate::Gate, listener},
     store,
     telemetry,
@@ -77,7 +77,7 @@ impl Server {
     /// When the store is not reached in time, or is not usable.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let store = store::connect(&self.config).await?;
-        let bus = bus::open(&self.config)?;
+        let bus = bus::open(bus_config(&self.config))?;
         self.start_with(store, bus).await
     }
 
@@ -164,6 +164,18 @@ fn settings(config: &Config) -> Settings {
         connections_per_user: limits.connections_per_user,
         presence_people: u64::from(limits.presence_people),
         ..Settings::default()
+    }
+}
+
+fn bus_config(config: &Config) -> BusConfig {
+    let url = match &config.bus.url {
+        BusUrl::Local => "local://",
+        BusUrl::Redis(url) => url.expose(),
+    };
+    BusConfig {
+        prefix: config.bus.prefix.clone(),
+        tls_ca_file: config.bus.ca_file.clone(),
+        ..BusConfig::new(url)
     }
 }
 

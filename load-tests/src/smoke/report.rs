@@ -167,7 +167,7 @@ pub(super) fn histogram() -> Result<Histogram<u32>, CreationError> {
 }
 
 pub(super) fn record(histogram: &mut Histogram<u32>, micros: u64) {
-    // It grows by itself, so that clamping is for values that cannot be.
+    // It grows by itself; a value beyond all that it can grow to counts as the largest.
     if histogram.record(micros).is_err() {
         histogram.saturating_record(micros);
     }

@@ -6,7 +6,7 @@ use actors::{User, ports::{RoomRecord, StoreError}};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, RawQuery, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, RawQuery, rejection::BytesRejection},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},

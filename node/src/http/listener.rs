@@ -6,12 +6,11 @@ use axum::{Router, extract::ConnectInfo};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// Connections that the kernel queues for us: a fleet that reconnects at once must not be met with resets.
@@ -66,14 +65,14 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves HTTP/1.1 on `listener` until `closing`; then waits a little for the requests under way. Upgraded connections
 /// are not waited for.
 pub(crate) async fn serve(listener: TcpListener, router: Router, closing: CancellationToken) {
-    let requests = GracefulShutdown::new();
+    let requests = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = closing.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve_connection(stream, peer, router.clone(), &requests),
+            Ok((stream, peer)) => serve_connection(stream, peer, router.clone(), &requests, closing.clone()),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "a connection could not be accepted; are there enough open files allowed?");
@@ -82,12 +81,19 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, closing: Cancel
         }
     }
     drop(listener);
-    if tokio::time::timeout(CLOSE_TIMEOUT, requests.shutdown()).await.is_err() {
+    requests.close();
+    if tokio::time::timeout(CLOSE_TIMEOUT, requests.wait()).await.is_err() {
         tracing::warn!("some requests were still under way when the listener closed");
     }
 }
 
-fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, requests: &GracefulShutdown) {
+fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    requests: &TaskTracker,
+    closing: CancellationToken,
+) {
     // Chat frames are small and must not wait for each other.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, %peer, "TCP_NODELAY could not be set");
@@ -101,9 +107,17 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, request
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
-    let connection = requests.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
+    requests.spawn(async move {
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = &mut connection => served,
+            () = closing.cancelled() => {
+                // The answer under way is still sent.
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = served {
             tracing::debug!(%error, %peer, "an HTTP connection ended with an error");
         }
     });

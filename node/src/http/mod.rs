@@ -33,7 +33,7 @@ pub(crate) fn public(gate: Arc<Gate>) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .nest("/api/v1", api::routes())
-        .merge(ui::routes())
+        .merge(ui::router())
         .fallback(not_found)
         .layer(middleware::map_response_with_state(Arc::clone(&gate), count_errors))
         .with_state(gate)

@@ -44,11 +44,6 @@ impl Problem {
     pub fn retry_after_ms(self, retry_after_ms: u64) -> Self {
         Self { retry_after_ms: Some(retry_after_ms), ..self }
     }
-
-    /// The code.
-    pub fn code(&self) -> ErrorCode {
-        self.code
-    }
 }
 
 impl From<Refused> for Problem {
@@ -75,6 +70,8 @@ impl IntoResponse for Problem {
             retry_after_ms: self.retry_after_ms,
         };
         let mut response = (self.status, Json(body)).into_response();
+        // For the counting of errors.
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

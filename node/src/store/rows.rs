@@ -42,7 +42,7 @@ pub(super) struct RoomRow {
 #[serde(untagged)]
 enum Details {
     Member {
-        change: MemberChange,
+        change: String,
         who: Person,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         role: Option<Arc<str>>,
@@ -51,7 +51,7 @@ enum Details {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Arc<str>>,
     },
-    Room { change: RoomChange, value: RoomValue },
+    Room { change: String, value: RoomValue },
 }
 
 /// The columns of an entry that is to be written.
@@ -93,7 +93,7 @@ impl NewEvent {
             },
             Change::Member { change, who, role, until, reason } => {
                 let details = Details::Member {
-                    change: *change,
+                    change: change.as_str().to_owned(),
                     who: who.clone(),
                     role: role.clone(),
                     until: *until,
@@ -102,7 +102,7 @@ impl NewEvent {
                 Self { kind: "member", details: Some(json(&details)?), ..Self::default() }
             }
             Change::Room { change, value } => {
-                let details = Details::Room { change: *change, value: value.clone() };
+                let details = Details::Room { change: change.as_str().to_owned(), value: value.clone() };
                 Self { kind: "room", details: Some(json(&details)?), ..Self::default() }
             }
         })
@@ -136,9 +136,13 @@ impl TryFrom<EventRow> for Event {
                     .map_err(|error| StoreError::Internal(format!("event {seq}: details: {error}")))?;
                 match details {
                     Details::Member { change, who, role, until, reason } => {
+                        let change = MemberChange::parse(&change).ok_or_else(|| incomplete("change"))?;
                         EventBody::Member { change, who, role, until, reason }
                     }
-                    Details::Room { change, value } => EventBody::Room { change, value },
+                    Details::Room { change, value } => {
+                        let change = RoomChange::parse(&change).ok_or_else(|| incomplete("change"))?;
+                        EventBody::Room { change, value }
+                    }
                 }
             }
         };

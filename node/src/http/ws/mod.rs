@@ -49,7 +49,6 @@ pub(super) async fn upgrade(
         }
         Err(problem) => {
             gate.metrics.handshakes_refused().increment(1);
-            gate.metrics.errors(problem.code()).increment(1);
             problem.into_response()
         }
     }
