@@ -8,16 +8,16 @@ mod answer;
 pub mod bucket;
 pub mod clock;
 mod cluster;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod connection;
 mod context;
 mod frame;
 mod heads;
+pub mod memory;
 pub mod metrics;
 pub mod outbox;
 mod persistence;
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
-pub mod memory;
 pub mod ports;
 pub mod room;
 mod settings;

@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::lab;
+use crate::{lab, smoke};
 
 /// Runs Hubbub's heavier tests, and servers to run tests against.
 #[derive(Debug, Parser)]
@@ -16,7 +16,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a command with private servers of its own, found in HUBBUB_TEST_REDIS_URL, and removes them afterwards.
+    /// Lets many clients talk through running nodes and checks every promise of order and acknowledgement on each.
+    Smoke(smoke::SmokeArgs),
+    /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
+    /// HUBBUB_TEST_REDIS_URL, and removes them afterwards.
     Lab {
         /// The command and its arguments.
         #[arg(required = true, last = true, value_name = "COMMAND")]
@@ -31,6 +34,7 @@ impl Cli {
     /// When something kept it from being done, in words for the person who asked.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Smoke(args) => smoke::run(args).await,
             Command::Lab { command } => lab::run(&command).await,
         }
     }

@@ -41,7 +41,10 @@ pub fn run(config: Config) -> ExitCode {
 
 /// Prints the configuration in force.
 pub fn print_config(config: &Config) -> ExitCode {
-    let printed = config.to_toml().map_err(anyhow::Error::from).and_then(|toml| say(toml.trim_end()));
+    let printed = config
+        .to_toml()
+        .map_err(anyhow::Error::from)
+        .and_then(|toml| say(toml.trim_end()));
     match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -63,7 +66,9 @@ pub fn migrate(config: &Config) -> ExitCode {
 pub fn new_epoch(config: &Config) -> ExitCode {
     in_runtime(config, async {
         let epoch = store::connect(config).await?.new_epoch().await?;
-        say(&format!("the store's epoch is now {epoch}; clients that come back start anew"))
+        say(&format!(
+            "the store's epoch is now {epoch}; clients that come back start anew"
+        ))
     })
 }
 
@@ -81,14 +86,20 @@ pub fn healthcheck(config: &Config) -> ExitCode {
 
 fn ask_readiness(mut address: SocketAddr) -> anyhow::Result<bool> {
     if address.ip().is_unspecified() {
-        let loopback: IpAddr =
-            if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let loopback: IpAddr = if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        };
         address.set_ip(loopback);
     }
     let mut stream = TcpStream::connect_timeout(&address, HEALTHCHECK_TIMEOUT)
         .with_context(|| format!("no node answers on {address} (http.private_listen)"))?;
     stream.set_read_timeout(Some(HEALTHCHECK_TIMEOUT))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.take(4_096).read_to_string(&mut answer)?;
     Ok(answer.starts_with("HTTP/1.1 200"))
@@ -116,7 +127,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

@@ -8,6 +8,6 @@ pub mod config;
 mod http;
 mod server;
 pub mod store;
-mod telemetry;
+pub(crate) mod telemetry;
 
 pub use server::Server;

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actors::{Settings, System, metrics::Metrics, ports::{Bus, Store}};
+use actors::{
+    Settings, System,
+    metrics::Metrics,
+    ports::{Bus, Store},
+};
 use protocol::server::GoawayReason;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -16,8 +20,7 @@ use crate::{
     bus::{self, BusConfig},
     config::{BusUrl, Config},
     http::{self, gate::Gate, listener},
-    store,
-    telemetry,
+    store, telemetry,
 };
 
 /// Clients are asked to move in batches, one each of this.
@@ -57,7 +60,14 @@ impl Server {
         let gate = Gate::new(&config, metrics.clone());
         let public = Listening::start(public, http::public(Arc::clone(&gate)))?;
         let private = Listening::start(private, http::private(Arc::clone(&gate), scrape))?;
-        Ok(Self { config, gate, metrics, public, private, system: None })
+        Ok(Self {
+            config,
+            gate,
+            metrics,
+            public,
+            private,
+            system: None,
+        })
     }
 
     /// Where clients come in.
@@ -102,14 +112,20 @@ impl Server {
             let patience = Duration::from_secs(self.config.drain.seconds);
             let left = move_clients(system, patience).await;
             if left > 0 {
-                tracing::warn!(clients = left, ?patience, "the drain time is over; these clients are closed");
+                tracing::warn!(
+                    clients = left,
+                    ?patience,
+                    "the drain time is over; these clients are closed"
+                );
             }
         }
         self.public.closing.cancel();
         if let Some(system) = &self.system
             && !system.stop(FLUSH_TIMEOUT).await
         {
-            tracing::error!("the store did not commit everything in time; who was not answered will try again");
+            tracing::error!(
+                "the store did not commit everything in time; who was not answered will try again"
+            );
         }
         self.private.closing.cancel();
         for listening in [self.public, self.private] {
@@ -129,7 +145,11 @@ impl Listening {
         let address = listener.local_addr()?;
         let closing = CancellationToken::new();
         let task = tokio::spawn(listener::serve(listener, router, closing.clone()));
-        Ok(Self { address, closing, task })
+        Ok(Self {
+            address,
+            closing,
+            task,
+        })
     }
 }
 
@@ -183,4 +203,3 @@ fn bus_config(config: &Config) -> BusConfig {
 fn generated_name() -> String {
     format!("n-{:016x}", fastrand::u64(..))
 }
-

@@ -13,7 +13,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::Redis;
+use super::{Postgres, Redis};
 
 /// Starts private servers, runs `command` with their addresses in the environment, removes the servers and returns
 /// the command's exit code (128 + n if signal n ended it). Ctrl-C and SIGTERM end the command first; a second one
@@ -28,9 +28,11 @@ pub async fn run(command: &[OsString]) -> anyhow::Result<ExitCode> {
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
 
+    let postgres = Postgres::start().await?;
     let redis = Redis::start()?;
     let mut child = Command::new(program)
         .args(arguments)
+        .env("HUBBUB_TEST_POSTGRES_URL", postgres.url())
         .env("HUBBUB_TEST_REDIS_URL", redis.url())
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;

@@ -35,7 +35,13 @@ impl GuestTokens {
         let signed = format!("{PREFIX}{body}");
         let mac = self.mac.clone().chain_update(&signed).finalize().into_bytes();
         let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac));
-        Ok((Person { id: id.into(), name: name.into() }, token))
+        Ok((
+            Person {
+                id: id.into(),
+                name: name.into(),
+            },
+            token,
+        ))
     }
 
     /// The guest that a token was made for; `None` if it was not made with this key.
@@ -47,7 +53,10 @@ impl GuestTokens {
         self.mac.clone().chain_update(signed).verify_slice(&mac).ok()?;
         let body = String::from_utf8(URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;
         let (id, name) = body.split_at_checked(ID_BYTES)?;
-        (name.len() <= MAX_NAME_BYTES).then(|| Person { id: id.into(), name: name.into() })
+        (name.len() <= MAX_NAME_BYTES).then(|| Person {
+            id: id.into(),
+            name: name.into(),
+        })
     }
 }
 
@@ -60,7 +69,11 @@ mod tests {
         let tokens = GuestTokens::new(&[7; 32]);
         let (person, token) = tokens.issue("Ada Läufer").unwrap();
         assert_eq!(tokens.verify(&token), Some(person.clone()));
-        assert_eq!(GuestTokens::new(&[7; 32]).verify(&token), Some(person), "another node, the same key");
+        assert_eq!(
+            GuestTokens::new(&[7; 32]).verify(&token),
+            Some(person),
+            "another node, the same key"
+        );
         assert_eq!(GuestTokens::new(&[8; 32]).verify(&token), None, "another key");
     }
 

@@ -4,14 +4,17 @@ mod guest;
 
 use std::sync::Arc;
 
-use actors::{User, ports::{Store, StoreError}};
+use actors::{
+    User,
+    ports::{Store, StoreError},
+};
 use protocol::Hello;
 
 use guest::GuestTokens;
 
 /// Checks credentials. Cheap to clone.
 #[derive(Clone)]
-pub struct Authenticator(Arc<Inner>);
+pub(crate) struct Authenticator(Arc<Inner>);
 
 struct Inner {
     guests: GuestTokens,
@@ -20,7 +23,7 @@ struct Inner {
 
 /// A user who has proven who they are.
 #[derive(Debug, Clone)]
-pub struct Authenticated {
+pub(crate) struct Authenticated {
     /// Who.
     pub user: User,
     /// A new guest's token.
@@ -30,25 +33,32 @@ pub struct Authenticated {
 /// The credential is not valid here. What is wrong with it is not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the credential is not valid")]
-pub struct Unauthenticated;
+pub(crate) struct Unauthenticated;
 
 impl Authenticator {
     /// An authenticator with the keys that all nodes on the store share.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn new(store: &dyn Store, guests_allowed: bool) -> Result<Self, StoreError> {
+    pub(crate) async fn new(store: &dyn Store, guests_allowed: bool) -> Result<Self, StoreError> {
         let key = store.shared_key("guest-tokens").await?;
-        Ok(Self(Arc::new(Inner { guests: GuestTokens::new(&key), guests_allowed })))
+        Ok(Self(Arc::new(Inner {
+            guests: GuestTokens::new(&key),
+            guests_allowed,
+        })))
     }
 
     /// The user that a token belongs to.
     ///
     /// # Errors
     /// When it is not valid here, whatever the reason.
-    pub fn verify(&self, token: &str) -> Result<User, Unauthenticated> {
+    pub(crate) fn verify(&self, token: &str) -> Result<User, Unauthenticated> {
         let person = self.0.guests.verify(token).ok_or(Unauthenticated)?;
-        if self.0.guests_allowed { Ok(User { person, guest: true }) } else { Err(Unauthenticated) }
+        if self.0.guests_allowed {
+            Ok(User { person, guest: true })
+        } else {
+            Err(Unauthenticated)
+        }
     }
 
     /// Who a `hello` comes from. The first credential that is there counts: its token, that of the upgrade, its guest
@@ -56,12 +66,22 @@ impl Authenticator {
     ///
     /// # Errors
     /// When there is none, or the one that counts is not valid.
-    pub fn hello(&self, hello: &Hello, upgrade: Option<&User>) -> Result<Authenticated, Unauthenticated> {
+    pub(crate) fn hello(
+        &self,
+        hello: &Hello,
+        upgrade: Option<&User>,
+    ) -> Result<Authenticated, Unauthenticated> {
         if let Some(token) = &hello.token {
-            return self.verify(token).map(|user| Authenticated { user, new_token: None });
+            return self.verify(token).map(|user| Authenticated {
+                user,
+                new_token: None,
+            });
         }
         if let Some(user) = upgrade {
-            return Ok(Authenticated { user: user.clone(), new_token: None });
+            return Ok(Authenticated {
+                user: user.clone(),
+                new_token: None,
+            });
         }
         match &hello.guest {
             Some(name) if self.0.guests_allowed => {
@@ -69,7 +89,10 @@ impl Authenticator {
                     tracing::error!(%error, "no randomness for a guest's id");
                     Unauthenticated
                 })?;
-                Ok(Authenticated { user: User { person, guest: true }, new_token: Some(token) })
+                Ok(Authenticated {
+                    user: User { person, guest: true },
+                    new_token: Some(token),
+                })
             }
             _ => Err(Unauthenticated),
         }

@@ -55,8 +55,13 @@ pub(super) enum Refusal {
 impl Admission {
     pub(super) fn new(limits: &Limits) -> Self {
         let handshakes = TokenBucket::new(limits.handshakes_per_second, BURST_SECONDS, Instant::now());
-        let book =
-            Book { limits: limits.clone(), handshakes, connections: 0, addresses: HashMap::new(), swept: 0 };
+        let book = Book {
+            limits: limits.clone(),
+            handshakes,
+            connections: 0,
+            addresses: HashMap::new(),
+            swept: 0,
+        };
         Self(Arc::new(Mutex::new(book)))
     }
 
@@ -71,7 +76,8 @@ impl Admission {
             return Err(Refusal::Full(FULL_RETRY));
         }
         if book.addresses.len() > book.swept + SWEEP_EVERY {
-            book.addresses.retain(|_, entry| entry.connections > 0 || !entry.handshakes.is_full(now));
+            book.addresses
+                .retain(|_, entry| entry.connections > 0 || !entry.handshakes.is_full(now));
             book.swept = book.addresses.len();
         }
         let entry = book.addresses.entry(address).or_insert_with(|| Address {
@@ -85,7 +91,10 @@ impl Admission {
         book.handshakes.take(now).map_err(Refusal::Full)?;
         entry.connections += 1;
         book.connections += 1;
-        Ok(Admitted { admission: self.clone(), address })
+        Ok(Admitted {
+            admission: self.clone(),
+            address,
+        })
     }
 }
 
@@ -131,13 +140,20 @@ mod tests {
         assert_eq!(of_one, [true, true, true, false, false]);
         assert!(matches!(admission.admit(v4(1)), Err(Refusal::Address(_))));
         let of_others = (2..=20).filter(|last| admission.admit(v4(*last)).is_ok()).count();
-        assert_eq!(of_others, 7, "refused handshakes of one address cost the others nothing");
+        assert_eq!(
+            of_others, 7,
+            "refused handshakes of one address cost the others nothing"
+        );
         assert!(matches!(admission.admit(v4(99)), Err(Refusal::Full(_))));
     }
 
     #[test]
     fn connections_count_until_they_end() {
-        let admission = Admission::new(&Limits { connections_per_address: 1, connections: 2, ..Limits::default() });
+        let admission = Admission::new(&Limits {
+            connections_per_address: 1,
+            connections: 2,
+            ..Limits::default()
+        });
         let first = admission.admit(v4(1)).ok().unwrap();
         assert!(matches!(admission.admit(v4(1)), Err(Refusal::Address(_))));
         let _second = admission.admit(v4(2)).ok().unwrap();

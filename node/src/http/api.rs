@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use actors::{User, ports::{RoomRecord, StoreError}};
+use actors::{
+    User,
+    ports::{RoomRecord, StoreError},
+};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -11,7 +14,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use protocol::{Codec, ErrorCode, Event, RoomName, client, fields::Fields, limits::MAX_TEXT_BYTES, name::ROOM_NAME_RULE};
+use protocol::{
+    Codec, ErrorCode, Event, RoomName, client, fields::Fields, limits::MAX_TEXT_BYTES, name::ROOM_NAME_RULE,
+};
 use serde::Serialize;
 
 use super::{
@@ -78,25 +83,42 @@ struct Sent {
 
 async fn rooms(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPage>, Problem> {
     let query = Query::parse(query.as_deref())?;
-    let after = query.text("after").map(|name| room_name("after", name)).transpose()?;
+    let after = query
+        .text("after")
+        .map(|name| room_name("after", name))
+        .transpose()?;
     let limit = query.number("limit")?.unwrap_or(DEFAULT_ROOMS);
     if !(1..=MAX_ROOMS).contains(&limit) {
         let detail = format!("`limit`: must be an integer from 1 to {MAX_ROOMS}");
         return Err(Problem::new(ErrorCode::BadRequest, detail));
     }
     // One more than asked for tells whether there is a next page.
-    let mut found = caller.serving.system.list_rooms(after.as_ref(), limit + 1).await.map_err(store_problem)?;
+    let mut found = caller
+        .serving
+        .system
+        .list_rooms(after.as_ref(), limit + 1)
+        .await
+        .map_err(store_problem)?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > wanted;
     found.truncate(wanted);
-    let next = if more { found.last().map(|room| room.name.clone()) } else { None };
-    Ok(Json(RoomPage { rooms: found.into_iter().map(Room::from).collect(), next }))
+    let next = if more {
+        found.last().map(|room| room.name.clone())
+    } else {
+        None
+    };
+    Ok(Json(RoomPage {
+        rooms: found.into_iter().map(Room::from).collect(),
+        next,
+    }))
 }
 
 async fn room(caller: Caller, Path(name): Path<String>) -> Result<Json<Room>, Problem> {
     let name = room_name("room", &name)?;
     let found = caller.serving.system.room(&name).await.map_err(store_problem)?;
-    found.map(|room| Json(room.into())).ok_or_else(|| no_such_room(&name))
+    found
+        .map(|room| Json(room.into()))
+        .ok_or_else(|| no_such_room(&name))
 }
 
 async fn events(
@@ -106,9 +128,16 @@ async fn events(
 ) -> Result<Json<EventPage>, Problem> {
     let name = room_name("room", &name)?;
     let query = Query::parse(query.as_deref())?;
-    let page = client::check_page(query.number("before")?, query.number("after")?, query.number("limit")?)?;
+    let page = client::check_page(
+        query.number("before")?,
+        query.number("after")?,
+        query.number("limit")?,
+    )?;
     let done = caller.room(&name)?.history(page).await?;
-    Ok(Json(EventPage { events: done.events.unwrap_or_default(), more: done.more.unwrap_or(false) }))
+    Ok(Json(EventPage {
+        events: done.events.unwrap_or_default(),
+        more: done.more.unwrap_or(false),
+    }))
 }
 
 async fn send(
@@ -118,21 +147,34 @@ async fn send(
 ) -> Result<Response, Problem> {
     let name = room_name("room", &name)?;
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(ErrorCode::TooLarge, format!("a body may have {MAX_BODY_BYTES} bytes"))
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            ErrorCode::TooLarge,
+            format!("a body may have {MAX_BODY_BYTES} bytes"),
+        ),
         _ => Problem::new(ErrorCode::BadRequest, "the body could not be read"),
     })?;
     let fields = Fields::decode(Codec::Json, &body)
         .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("the body is {error}")))?;
     let message = client::message(&fields)?;
     let room = caller.room(&name)?;
-    caller.serving.system.take_send(&caller.user).map_err(|retry_after_ms| {
-        Problem::new(ErrorCode::RateLimited, "you write too fast; try again with the same cid")
+    caller
+        .serving
+        .system
+        .take_send(&caller.user)
+        .map_err(|retry_after_ms| {
+            Problem::new(
+                ErrorCode::RateLimited,
+                "you write too fast; try again with the same cid",
+            )
             .retry_after_ms(retry_after_ms)
-    })?;
-    let done = room.send(&caller.user, message.cid, message.text, message.reply_to).await?;
-    let sent = Sent { seq: done.seq.unwrap_or_default(), at: done.at.unwrap_or_default() };
+        })?;
+    let done = room
+        .send(&caller.user, message.cid, message.text, message.reply_to)
+        .await?;
+    let sent = Sent {
+        seq: done.seq.unwrap_or_default(),
+        at: done.at.unwrap_or_default(),
+    };
     Ok((StatusCode::CREATED, Json(sent)).into_response())
 }
 
@@ -157,20 +199,39 @@ impl FromRequestParts<Arc<Gate>> for Caller {
     async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Problem> {
         let serving = gate.answering().ok_or_else(unavailable)?;
         let token = bearer(&parts.headers)?.ok_or_else(|| {
-            Problem::new(ErrorCode::Unauthenticated, "send a token as `Authorization: Bearer TOKEN`")
+            Problem::new(
+                ErrorCode::Unauthenticated,
+                "send a token as `Authorization: Bearer TOKEN`",
+            )
         })?;
         let user = serving
             .authenticator
             .verify(token)
             .map_err(|error| Problem::new(ErrorCode::Unauthenticated, error.to_string()))?;
-        Ok(Self { serving: Arc::clone(serving), user })
+        Ok(Self {
+            serving: Arc::clone(serving),
+            user,
+        })
     }
 }
 
 impl From<RoomRecord> for Room {
     fn from(record: RoomRecord) -> Self {
-        let RoomRecord { name, title, topic, head, created_at, .. } = record;
-        Self { room: name, title, topic, head, created_at }
+        let RoomRecord {
+            name,
+            title,
+            topic,
+            head,
+            created_at,
+            ..
+        } = record;
+        Self {
+            room: name,
+            title,
+            topic,
+            head,
+            created_at,
+        }
     }
 }
 
@@ -181,30 +242,46 @@ impl Query {
     fn parse(query: Option<&str>) -> Result<Self, Problem> {
         serde_urlencoded::from_str(query.unwrap_or_default())
             .map(Self)
-            .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("the query is not understood: {error}")))
+            .map_err(|error| {
+                Problem::new(
+                    ErrorCode::BadRequest,
+                    format!("the query is not understood: {error}"),
+                )
+            })
     }
 
     fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         self.text(name)
             .map(|text| {
                 let detail = || format!("`{name}`: must be an integer from 0");
-                text.parse().map_err(|_| Problem::new(ErrorCode::BadRequest, detail()))
+                text.parse()
+                    .map_err(|_| Problem::new(ErrorCode::BadRequest, detail()))
             })
             .transpose()
     }
 }
 
 fn room_name(field: &str, name: &str) -> Result<RoomName, Problem> {
-    RoomName::new(name)
-        .map_err(|_| Problem::new(ErrorCode::BadRequest, format!("`{field}`: must be {ROOM_NAME_RULE}")))
+    RoomName::new(name).map_err(|_| {
+        Problem::new(
+            ErrorCode::BadRequest,
+            format!("`{field}`: must be {ROOM_NAME_RULE}"),
+        )
+    })
 }
 
 fn no_such_room(name: &RoomName) -> Problem {
-    Problem::new(ErrorCode::NotFound, format!("there is no room `{name}` that you may see"))
+    Problem::new(
+        ErrorCode::NotFound,
+        format!("there is no room `{name}` that you may see"),
+    )
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]

@@ -16,8 +16,11 @@ pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[I
         return peer;
     }
     let values = headers.get_all(FORWARDED_FOR);
-    let mut hops: Vec<&str> =
-        values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
+    let mut hops: Vec<&str> = values
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
     let mut client = peer;
     while let Some(hop) = hops.pop() {
         let Some(address) = parse(hop.trim()) else { break };
@@ -31,7 +34,10 @@ pub(super) fn client_address(peer: SocketAddr, headers: &HeaderMap, trusted: &[I
 
 /// An address with or without a port, as proxies write it.
 fn parse(hop: &str) -> Option<IpAddr> {
-    let address = hop.parse::<IpAddr>().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|a| a.ip()));
+    let address = hop
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| hop.parse::<SocketAddr>().ok().map(|a| a.ip()));
     address.map(|address| address.to_canonical())
 }
 
@@ -50,15 +56,29 @@ mod tests {
 
     #[test]
     fn only_what_a_trusted_proxy_wrote_counts() {
-        assert_eq!(address("198.51.100.7:1", &["203.0.113.9"]), "198.51.100.7", "a stranger's header is ignored");
+        assert_eq!(
+            address("198.51.100.7:1", &["203.0.113.9"]),
+            "198.51.100.7",
+            "a stranger's header is ignored"
+        );
         assert_eq!(address("10.0.0.1:1", &["203.0.113.9"]), "203.0.113.9");
-        assert_eq!(address("10.0.0.1:1", &["1.2.3.4, 203.0.113.9"]), "203.0.113.9", "the left part is the client's");
-        assert_eq!(address("10.0.0.1:1", &["1.2.3.4", "203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+        assert_eq!(
+            address("10.0.0.1:1", &["1.2.3.4, 203.0.113.9"]),
+            "203.0.113.9",
+            "the left part is the client's"
+        );
+        assert_eq!(
+            address("10.0.0.1:1", &["1.2.3.4", "203.0.113.9, 10.0.0.2"]),
+            "203.0.113.9"
+        );
         assert_eq!(address("10.0.0.1:1", &["203.0.113.9:5678"]), "203.0.113.9");
         assert_eq!(address("10.0.0.1:1", &["[2001:db8::1]:5678"]), "2001:db8::1");
         assert_eq!(address("[::ffff:10.0.0.1]:1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(address("10.0.0.1:1", &[]), "10.0.0.1");
         assert_eq!(address("10.0.0.1:1", &["nonsense"]), "10.0.0.1");
-        assert_eq!(address("10.0.0.1:1", &["1.2.3.4, nonsense, 10.0.0.3"]), "10.0.0.3");
+        assert_eq!(
+            address("10.0.0.1:1", &["1.2.3.4, nonsense, 10.0.0.3"]),
+            "10.0.0.3"
+        );
     }
 }

@@ -56,7 +56,13 @@ impl Gate {
     /// Begins to serve. Only the first call counts.
     pub(crate) fn open(&self, system: System, authenticator: Authenticator) {
         let draining = Arc::clone(&self.draining);
-        self.serving.get_or_init(|| Arc::new(Serving { system, authenticator, draining }));
+        self.serving.get_or_init(|| {
+            Arc::new(Serving {
+                system,
+                authenticator,
+                draining,
+            })
+        });
     }
 
     /// This node is leaving: new connections are refused and `/readyz` says so.
@@ -67,7 +73,10 @@ impl Gate {
 
     /// What to serve new connections with; `None` while starting or draining.
     pub(super) fn serving(&self) -> Option<Arc<Serving>> {
-        self.serving.get().filter(|serving| !serving.is_draining()).cloned()
+        self.serving
+            .get()
+            .filter(|serving| !serving.is_draining())
+            .cloned()
     }
 
     /// What to serve requests with that end soon; `None` while starting.

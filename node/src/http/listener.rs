@@ -25,7 +25,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} ({key}): {reason}")]
-pub struct BindError {
+pub(crate) struct BindError {
     /// The configuration key that names the address.
     pub key: &'static str,
     /// The address.
@@ -39,13 +39,17 @@ pub(crate) fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener
     open(address).map_err(|error| {
         let reason = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("another process has this port; end it, or set {key} to another port (0: any free one)")
+                format!(
+                    "another process has this port; end it, or set {key} to another port (0: any free one)"
+                )
             }
             io::ErrorKind::PermissionDenied => {
                 format!("ports below 1024 need a privilege; set {key} to a higher port, or grant it")
             }
             io::ErrorKind::AddrNotAvailable => {
-                format!("this machine does not have this address; set {key} to one that it has, or to 0.0.0.0")
+                format!(
+                    "this machine does not have this address; set {key} to one that it has, or to 0.0.0.0"
+                )
             }
             _ => error.to_string(),
         };
@@ -82,7 +86,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, closing: Cancel
     }
     drop(listener);
     requests.close();
-    if tokio::time::timeout(CLOSE_TIMEOUT, requests.wait()).await.is_err() {
+    if tokio::time::timeout(CLOSE_TIMEOUT, requests.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("some requests were still under way when the listener closed");
     }
 }

@@ -35,7 +35,10 @@ pub(crate) fn public(gate: Arc<Gate>) -> Router {
         .nest("/api/v1", api::routes())
         .merge(ui::router())
         .fallback(not_found)
-        .layer(middleware::map_response_with_state(Arc::clone(&gate), count_errors))
+        .layer(middleware::map_response_with_state(
+            Arc::clone(&gate),
+            count_errors,
+        ))
         .with_state(gate)
 }
 

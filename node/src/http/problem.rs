@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// An error as an HTTP answer.
 #[derive(Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     code: ErrorCode,
     detail: String,
@@ -30,25 +30,36 @@ struct Body<'a> {
 
 impl Problem {
     /// An error with the status that belongs to its code. `detail` is for people and tells no causes.
-    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, detail: detail.into(), retry_after_ms: None }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after_ms: None,
+        }
     }
 
     /// The same with another status.
-    pub fn with_status(self, status: StatusCode) -> Self {
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
     /// The same with a time after which it may be tried again, in milliseconds.
-    pub fn retry_after_ms(self, retry_after_ms: u64) -> Self {
-        Self { retry_after_ms: Some(retry_after_ms), ..self }
+    pub(crate) fn retry_after_ms(self, retry_after_ms: u64) -> Self {
+        Self {
+            retry_after_ms: Some(retry_after_ms),
+            ..self
+        }
     }
 }
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        Self { retry_after_ms: refused.retry_after_ms, ..Self::new(refused.code, refused.message) }
+        Self {
+            retry_after_ms: refused.retry_after_ms,
+            ..Self::new(refused.code, refused.message)
+        }
     }
 }
 
@@ -73,7 +84,10 @@ impl IntoResponse for Problem {
         // For the counting of errors.
         response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(ms) = self.retry_after_ms {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000)));

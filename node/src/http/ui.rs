@@ -47,7 +47,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
 
 /// `GET /` is the page, `GET /ui/{file}` what it consists of. Browsers may keep a copy but ask each time whether it is
 /// still the present one, so that page and node always fit together.
-pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(|headers| async move { serve("index.html", &headers) }))
         .route("/ui/{file}", get(file))

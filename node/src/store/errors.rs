@@ -34,7 +34,10 @@ fn by_code(code: &str, text: String) -> StoreError {
         // SQLITE_IOERR, SQLITE_CANTOPEN.
         "10" | "14" => StoreError::Down(text),
         // Connection exceptions, operator intervention, resources, wrong credentials.
-        _ if ["08", "57", "53", "28"].iter().any(|class| code.len() == 5 && code.starts_with(class)) => {
+        _ if ["08", "57", "53", "28"]
+            .iter()
+            .any(|class| code.len() == 5 && code.starts_with(class)) =>
+        {
             StoreError::Down(text)
         }
         _ => StoreError::Internal(text),

@@ -44,7 +44,8 @@ pub async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         };
         if !error.is_transient() || Instant::now() + RETRY_EVERY > give_up {
             let advice = "start the store, or set store.url to where it is";
-            return Err(error).with_context(|| format!("the store was not reached within {patience:?}; {advice}"));
+            return Err(error)
+                .with_context(|| format!("the store was not reached within {patience:?}; {advice}"));
         }
         tracing::warn!(%error, "the store is not reached yet; trying again");
         tokio::time::sleep(RETRY_EVERY).await;
@@ -58,5 +59,7 @@ fn random_key() -> Result<[u8; 32], StoreError> {
 }
 
 fn key_of(name: &str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
-    bytes.try_into().map_err(|_| StoreError::Internal(format!("the shared key {name} has not 32 bytes")))
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Internal(format!("the shared key {name} has not 32 bytes")))
 }

@@ -3,7 +3,8 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use actors::ports::{
-    Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store, StoreError, StoreStatus,
+    Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store, StoreError,
+    StoreStatus,
 };
 use async_trait::async_trait;
 use protocol::{RoomName, client::PageBound};
@@ -54,7 +55,10 @@ impl PostgresStore {
                 StoreError::Timeout(_) => StoreError::Down(format!("Postgres at {place} does not answer")),
                 other => other,
             })?;
-        MIGRATIONS.run(&pool).await.map_err(|error| StoreError::Internal(format!("migrations: {error}")))?;
+        MIGRATIONS
+            .run(&pool)
+            .await
+            .map_err(|error| StoreError::Internal(format!("migrations: {error}")))?;
         Ok(Self { pool })
     }
 }
@@ -120,10 +124,17 @@ impl Store for PostgresStore {
             .map_err(classify)?;
         let mut outcomes = vec![Outcome::Refused(Refusal::NotFound); batch.len()];
         for (position, index) in order.into_iter().enumerate() {
-            let number = |column: &[Option<i64>]| unsigned(column.get(position).copied().flatten().unwrap_or(0));
+            let number =
+                |column: &[Option<i64>]| unsigned(column.get(position).copied().flatten().unwrap_or(0));
             outcomes[index] = match codes.get(position) {
-                Some(0) => Outcome::Written { seq: number(&seqs), at: number(&ats) },
-                Some(1) => Outcome::Known { seq: number(&seqs), at: number(&ats) },
+                Some(0) => Outcome::Written {
+                    seq: number(&seqs),
+                    at: number(&ats),
+                },
+                Some(1) => Outcome::Known {
+                    seq: number(&seqs),
+                    at: number(&ats),
+                },
                 Some(2) => Outcome::Refused(Refusal::NotFound),
                 Some(3) => Outcome::Refused(Refusal::Forbidden),
                 code => return Err(StoreError::Internal(format!("append_events returned {code:?}"))),
@@ -134,13 +145,17 @@ impl Store for PostgresStore {
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
         let sql = "SELECT name, title, topic, head, created_at FROM rooms WHERE name = $1";
-        let row: Option<RoomRow> =
-            sqlx::query_as(sql).bind(name.as_str()).fetch_optional(&self.pool).await.map_err(classify)?;
+        let row: Option<RoomRow> = sqlx::query_as(sql)
+            .bind(name.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(classify)?;
         row.map(RoomRecord::try_from).transpose()
     }
 
     async fn create_room(&self, room: &NewRoom) -> Result<RoomRecord, StoreError> {
-        let sql = "INSERT INTO rooms (name, title, created_at) VALUES ($1, $2, unix_ms()) ON CONFLICT DO NOTHING";
+        let sql =
+            "INSERT INTO rooms (name, title, created_at) VALUES ($1, $2, unix_ms()) ON CONFLICT DO NOTHING";
         sqlx::query(sql)
             .bind(room.name.as_str())
             .bind(&*room.title)
@@ -148,7 +163,9 @@ impl Store for PostgresStore {
             .await
             .map_err(classify)?;
         let made = self.room(&room.name).await?;
-        made.ok_or_else(|| StoreError::Internal(format!("room {} is gone right after it was made", room.name)))
+        made.ok_or_else(|| {
+            StoreError::Internal(format!("room {} is gone right after it was made", room.name))
+        })
     }
 
     async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError> {
@@ -165,24 +182,31 @@ impl Store for PostgresStore {
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, StoreError> {
         let names: Vec<&str> = rooms.iter().map(RoomName::as_str).collect();
-        let sql = "SELECT coalesce(rooms.head, 0) FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
+        let sql =
+            "SELECT coalesce(rooms.head, 0) FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
                    LEFT JOIN rooms ON rooms.name = asked.name COLLATE \"C\" ORDER BY place";
-        let heads: Vec<i64> =
-            sqlx::query_scalar(sql).bind(names).fetch_all(&self.pool).await.map_err(classify)?;
+        let heads: Vec<i64> = sqlx::query_scalar(sql)
+            .bind(names)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(classify)?;
         Ok(heads.into_iter().map(unsigned).collect())
     }
 
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError> {
         let (sql, bound) = match request.bound {
-            PageBound::After(seq) => {
-                ("SELECT * FROM events WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3", signed(seq))
-            }
-            PageBound::Before(seq) => {
-                ("SELECT * FROM events WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", signed(seq))
-            }
-            PageBound::Newest => {
-                ("SELECT * FROM events WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3", i64::MAX)
-            }
+            PageBound::After(seq) => (
+                "SELECT * FROM events WHERE room = $1 AND seq > $2 ORDER BY seq LIMIT $3",
+                signed(seq),
+            ),
+            PageBound::Before(seq) => (
+                "SELECT * FROM events WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
+                signed(seq),
+            ),
+            PageBound::Newest => (
+                "SELECT * FROM events WHERE room = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
+                i64::MAX,
+            ),
         };
         let rows: Vec<EventRow> = sqlx::query_as(sql)
             .bind(room.as_str())
@@ -224,7 +248,12 @@ impl Store for PostgresStore {
     async fn shared_key(&self, name: &str) -> Result<[u8; 32], StoreError> {
         let fresh = super::random_key()?;
         let sql = "INSERT INTO shared_keys (name, key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        sqlx::query(sql).bind(name).bind(fresh.as_slice()).execute(&self.pool).await.map_err(classify)?;
+        sqlx::query(sql)
+            .bind(name)
+            .bind(fresh.as_slice())
+            .execute(&self.pool)
+            .await
+            .map_err(classify)?;
         let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM shared_keys WHERE name = $1")
             .bind(name)
             .fetch_one(&self.pool)
@@ -238,12 +267,18 @@ impl Store for PostgresStore {
             .fetch_one(&self.pool)
             .await
             .map_err(classify)?;
-        Ok(StoreStatus { now_ms: unsigned(now), epoch: epoch.into() })
+        Ok(StoreStatus {
+            now_ms: unsigned(now),
+            epoch: epoch.into(),
+        })
     }
 
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
         let sql = "UPDATE history SET epoch = replace(gen_random_uuid()::text, '-', '') RETURNING epoch";
-        let epoch: String = sqlx::query_scalar(sql).fetch_one(&self.pool).await.map_err(classify)?;
+        let epoch: String = sqlx::query_scalar(sql)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(classify)?;
         Ok(epoch.into())
     }
 }

@@ -51,7 +51,10 @@ enum Details {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Arc<str>>,
     },
-    Room { change: String, value: RoomValue },
+    Room {
+        change: String,
+        value: RoomValue,
+    },
 }
 
 /// The columns of an entry that is to be written.
@@ -72,18 +75,24 @@ impl NewEvent {
     /// When details cannot be written as JSON, which no type of the protocol brings about.
     pub(super) fn new(append: &Append) -> Result<Self, StoreError> {
         Ok(match &append.change {
-            Change::Message { text, reply_to } => {
-                Self { kind: "message", text: Some(text.to_string()), target: reply_to.map(signed), ..Self::default() }
-            }
+            Change::Message { text, reply_to } => Self {
+                kind: "message",
+                text: Some(text.to_string()),
+                target: reply_to.map(signed),
+                ..Self::default()
+            },
             Change::Edit { target, text } => Self {
                 kind: "edit",
                 text: Some(text.to_string()),
                 target: Some(signed(*target)),
                 ..Self::default()
             },
-            Change::Delete { target, any_author } => {
-                Self { kind: "delete", target: Some(signed(*target)), flag: Some(*any_author), ..Self::default() }
-            }
+            Change::Delete { target, any_author } => Self {
+                kind: "delete",
+                target: Some(signed(*target)),
+                flag: Some(*any_author),
+                ..Self::default()
+            },
             Change::React { target, emoji, on } => Self {
                 kind: "react",
                 target: Some(signed(*target)),
@@ -91,7 +100,13 @@ impl NewEvent {
                 flag: Some(*on),
                 ..Self::default()
             },
-            Change::Member { change, who, role, until, reason } => {
+            Change::Member {
+                change,
+                who,
+                role,
+                until,
+                reason,
+            } => {
                 let details = Details::Member {
                     change: change.as_str().to_owned(),
                     who: who.clone(),
@@ -99,11 +114,22 @@ impl NewEvent {
                     until: *until,
                     reason: reason.clone(),
                 };
-                Self { kind: "member", details: Some(json(&details)?), ..Self::default() }
+                Self {
+                    kind: "member",
+                    details: Some(json(&details)?),
+                    ..Self::default()
+                }
             }
             Change::Room { change, value } => {
-                let details = Details::Room { change: change.as_str().to_owned(), value: value.clone() };
-                Self { kind: "room", details: Some(json(&details)?), ..Self::default() }
+                let details = Details::Room {
+                    change: change.as_str().to_owned(),
+                    value: value.clone(),
+                };
+                Self {
+                    kind: "room",
+                    details: Some(json(&details)?),
+                    ..Self::default()
+                }
             }
         })
     }
@@ -123,7 +149,10 @@ impl TryFrom<EventRow> for Event {
                 edited_at: row.edited_at.map(unsigned),
                 deleted: row.deleted_by.is_some(),
             },
-            "edit" => EventBody::Edit { target: target()?, text: row.text.map(Into::into) },
+            "edit" => EventBody::Edit {
+                target: target()?,
+                text: row.text.map(Into::into),
+            },
             "delete" => EventBody::Delete { target: target()? },
             "react" => EventBody::React {
                 target: target()?,
@@ -135,9 +164,21 @@ impl TryFrom<EventRow> for Event {
                 let details = serde_json::from_str(details)
                     .map_err(|error| StoreError::Internal(format!("event {seq}: details: {error}")))?;
                 match details {
-                    Details::Member { change, who, role, until, reason } => {
+                    Details::Member {
+                        change,
+                        who,
+                        role,
+                        until,
+                        reason,
+                    } => {
                         let change = MemberChange::parse(&change).ok_or_else(|| incomplete("change"))?;
-                        EventBody::Member { change, who, role, until, reason }
+                        EventBody::Member {
+                            change,
+                            who,
+                            role,
+                            until,
+                            reason,
+                        }
                     }
                     Details::Room { change, value } => {
                         let change = RoomChange::parse(&change).ok_or_else(|| incomplete("change"))?;
@@ -146,8 +187,17 @@ impl TryFrom<EventRow> for Event {
                 }
             }
         };
-        let user = Person { id: row.author.into(), name: row.author_name.into() };
-        Ok(Self { seq, user, at: unsigned(row.at), cid: row.cid.map(Into::into), body })
+        let user = Person {
+            id: row.author.into(),
+            name: row.author_name.into(),
+        };
+        Ok(Self {
+            seq,
+            user,
+            at: unsigned(row.at),
+            cid: row.cid.map(Into::into),
+            body,
+        })
     }
 }
 

@@ -36,10 +36,15 @@ impl SqliteStore {
     pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let unusable = |reason: &dyn std::fmt::Display| {
             let advice = "set data_dir or store.url to a place that can be written";
-            StoreError::Internal(format!("the SQLite file {} cannot be opened ({reason}); {advice}", path.display()))
+            StoreError::Internal(format!(
+                "the SQLite file {} cannot be opened ({reason}); {advice}",
+                path.display()
+            ))
         };
         if let Some(folder) = path.parent() {
-            tokio::fs::create_dir_all(folder).await.map_err(|error| unusable(&error))?;
+            tokio::fs::create_dir_all(folder)
+                .await
+                .map_err(|error| unusable(&error))?;
         }
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -56,7 +61,9 @@ impl SqliteStore {
             .await
             .map_err(|error| unusable(&error))?;
         MIGRATIONS.run(&writer).await.map_err(|error| unusable(&error))?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options);
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options);
         Ok(Self { writer, readers })
     }
 }
@@ -69,8 +76,11 @@ impl Store for SqliteStore {
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
         let sql = "SELECT name, title, topic, head, created_at FROM rooms WHERE name = ?";
-        let row: Option<RoomRow> =
-            sqlx::query_as(sql).bind(name.as_str()).fetch_optional(&self.readers).await.map_err(classify)?;
+        let row: Option<RoomRow> = sqlx::query_as(sql)
+            .bind(name.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(classify)?;
         row.map(RoomRecord::try_from).transpose()
     }
 
@@ -84,11 +94,14 @@ impl Store for SqliteStore {
             .await
             .map_err(classify)?;
         let made = self.room(&room.name).await?;
-        made.ok_or_else(|| StoreError::Internal(format!("room {} is gone right after it was made", room.name)))
+        made.ok_or_else(|| {
+            StoreError::Internal(format!("room {} is gone right after it was made", room.name))
+        })
     }
 
     async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError> {
-        let sql = "SELECT name, title, topic, head, created_at FROM rooms WHERE name > ? ORDER BY name LIMIT ?";
+        let sql =
+            "SELECT name, title, topic, head, created_at FROM rooms WHERE name > ? ORDER BY name LIMIT ?";
         let rows: Vec<RoomRow> = sqlx::query_as(sql)
             .bind(after.map_or("", RoomName::as_str))
             .bind(signed(limit))
@@ -102,22 +115,28 @@ impl Store for SqliteStore {
         let names = serde_json::to_string(rooms).map_err(|error| StoreError::Internal(error.to_string()))?;
         let sql = "SELECT coalesce(rooms.head, 0) FROM json_each(?) AS asked
                    LEFT JOIN rooms ON rooms.name = asked.value ORDER BY asked.key";
-        let heads: Vec<i64> =
-            sqlx::query_scalar(sql).bind(names).fetch_all(&self.readers).await.map_err(classify)?;
+        let heads: Vec<i64> = sqlx::query_scalar(sql)
+            .bind(names)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(classify)?;
         Ok(heads.into_iter().map(unsigned).collect())
     }
 
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError> {
         let (sql, bound) = match request.bound {
-            PageBound::After(seq) => {
-                ("SELECT * FROM events WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?", signed(seq))
-            }
-            PageBound::Before(seq) => {
-                ("SELECT * FROM events WHERE room = ? AND seq < ? ORDER BY seq DESC LIMIT ?", signed(seq))
-            }
-            PageBound::Newest => {
-                ("SELECT * FROM events WHERE room = ? AND seq < ? ORDER BY seq DESC LIMIT ?", i64::MAX)
-            }
+            PageBound::After(seq) => (
+                "SELECT * FROM events WHERE room = ? AND seq > ? ORDER BY seq LIMIT ?",
+                signed(seq),
+            ),
+            PageBound::Before(seq) => (
+                "SELECT * FROM events WHERE room = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                signed(seq),
+            ),
+            PageBound::Newest => (
+                "SELECT * FROM events WHERE room = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                i64::MAX,
+            ),
         };
         let rows: Vec<EventRow> = sqlx::query_as(sql)
             .bind(room.as_str())
@@ -158,7 +177,12 @@ impl Store for SqliteStore {
     async fn shared_key(&self, name: &str) -> Result<[u8; 32], StoreError> {
         let fresh = super::random_key()?;
         let sql = "INSERT INTO shared_keys (name, key) VALUES (?, ?) ON CONFLICT DO NOTHING";
-        sqlx::query(sql).bind(name).bind(fresh.as_slice()).execute(&self.writer).await.map_err(classify)?;
+        sqlx::query(sql)
+            .bind(name)
+            .bind(fresh.as_slice())
+            .execute(&self.writer)
+            .await
+            .map_err(classify)?;
         let key: Vec<u8> = sqlx::query_scalar("SELECT key FROM shared_keys WHERE name = ?")
             .bind(name)
             .fetch_one(&self.writer)
@@ -168,14 +192,22 @@ impl Store for SqliteStore {
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
-        let epoch: String =
-            sqlx::query_scalar("SELECT epoch FROM history").fetch_one(&self.readers).await.map_err(classify)?;
-        Ok(StoreStatus { now_ms: unsigned(sqlite_append::now_ms()), epoch: epoch.into() })
+        let epoch: String = sqlx::query_scalar("SELECT epoch FROM history")
+            .fetch_one(&self.readers)
+            .await
+            .map_err(classify)?;
+        Ok(StoreStatus {
+            now_ms: unsigned(sqlite_append::now_ms()),
+            epoch: epoch.into(),
+        })
     }
 
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
         let sql = "UPDATE history SET epoch = lower(hex(randomblob(16))) RETURNING epoch";
-        let epoch: String = sqlx::query_scalar(sql).fetch_one(&self.writer).await.map_err(classify)?;
+        let epoch: String = sqlx::query_scalar(sql)
+            .fetch_one(&self.writer)
+            .await
+            .map_err(classify)?;
         Ok(epoch.into())
     }
 }

@@ -49,7 +49,12 @@ pub(super) async fn append(pool: &SqlitePool, batch: &[Append]) -> Result<Vec<Ou
         rooms.insert(room, Some(standing));
     }
     for (room, standing) in rooms {
-        if let Some(Standing { head, at, grown: true }) = standing {
+        if let Some(Standing {
+            head,
+            at,
+            grown: true,
+        }) = standing
+        {
             sqlx::query("UPDATE rooms SET head = ?, last_at = ? WHERE name = ?")
                 .bind(head)
                 .bind(at)
@@ -68,7 +73,11 @@ async fn find_room(connection: &mut SqliteConnection, room: &str) -> Result<Opti
         .bind(room)
         .fetch_optional(connection)
         .await?;
-    Ok(found.map(|(head, last_at)| Standing { head, at: last_at.max(now_ms()), grown: false }))
+    Ok(found.map(|(head, last_at)| Standing {
+        head,
+        at: last_at.max(now_ms()),
+        grown: false,
+    }))
 }
 
 async fn append_one(
@@ -88,24 +97,38 @@ async fn append_one(
         },
     };
     if let Some((seq, target)) = &target
-        && let Some(outcome) = check_target(connection, append, *seq, target).await.map_err(classify)?
+        && let Some(outcome) = check_target(connection, append, *seq, target)
+            .await
+            .map_err(classify)?
     {
         return Ok(outcome);
     }
     standing.head += 1;
     standing.grown = true;
-    insert(connection, append, &event, *standing).await.map_err(classify)?;
+    insert(connection, append, &event, *standing)
+        .await
+        .map_err(classify)?;
     if let Some((seq, target)) = &target {
-        amend(connection, append, *seq, target, *standing).await.map_err(classify)?;
+        amend(connection, append, *seq, target, *standing)
+            .await
+            .map_err(classify)?;
     }
     if event.kind == "room" {
         describe_room(connection, append).await.map_err(classify)?;
     }
-    Ok(Outcome::Written { seq: unsigned(standing.head), at: unsigned(standing.at) })
+    Ok(Outcome::Written {
+        seq: unsigned(standing.head),
+        at: unsigned(standing.at),
+    })
 }
 
-async fn find_cid(connection: &mut SqliteConnection, append: &Append) -> Result<Option<Outcome>, sqlx::Error> {
-    let Some(cid) = append.cid.as_deref() else { return Ok(None) };
+async fn find_cid(
+    connection: &mut SqliteConnection,
+    append: &Append,
+) -> Result<Option<Outcome>, sqlx::Error> {
+    let Some(cid) = append.cid.as_deref() else {
+        return Ok(None);
+    };
     let sql = "SELECT seq, at FROM events WHERE room = ? AND author = ? AND cid = ?";
     let found: Option<(i64, i64)> = sqlx::query_as(sql)
         .bind(append.room.as_str())
@@ -121,8 +144,13 @@ async fn find_message(
     append: &Append,
     seq: i64,
 ) -> Result<Option<Target>, sqlx::Error> {
-    let sql = "SELECT author, edited_by, deleted_by FROM events WHERE room = ? AND seq = ? AND kind = 'message'";
-    sqlx::query_as(sql).bind(append.room.as_str()).bind(seq).fetch_optional(connection).await
+    let sql =
+        "SELECT author, edited_by, deleted_by FROM events WHERE room = ? AND seq = ? AND kind = 'message'";
+    sqlx::query_as(sql)
+        .bind(append.room.as_str())
+        .bind(seq)
+        .fetch_optional(connection)
+        .await
 }
 
 /// What keeps an entry from being written, if anything does.
@@ -145,9 +173,13 @@ async fn check_target(
             Ok(first.map(known))
         }
         (Change::Edit { .. } | Change::React { .. }, Some(_)) => refused(Refusal::NotFound),
-        (Change::Edit { .. } | Change::Delete { any_author: false, .. }, None) if !own => {
-            refused(Refusal::Forbidden)
-        }
+        (
+            Change::Edit { .. }
+            | Change::Delete {
+                any_author: false, ..
+            },
+            None,
+        ) if !own => refused(Refusal::Forbidden),
         (Change::React { emoji, on, .. }, None) => {
             let sql = "SELECT given, seq, at FROM reactions WHERE room = ? AND target = ? AND author = ? AND emoji = ?";
             let last: Option<(bool, i64, i64)> = sqlx::query_as(sql)
@@ -213,19 +245,26 @@ async fn amend(
     }
     match &append.change {
         Change::Edit { text, .. } => {
-            sqlx::query("UPDATE events SET text = ?, edited_at = ?, edited_by = ? WHERE room = ? AND seq = ?")
-                .bind(&**text)
-                .bind(by.at)
+            sqlx::query(
+                "UPDATE events SET text = ?, edited_at = ?, edited_by = ? WHERE room = ? AND seq = ?",
+            )
+            .bind(&**text)
+            .bind(by.at)
+            .bind(by.head)
+            .bind(room)
+            .bind(seq)
+            .execute(connection)
+            .await?;
+        }
+        Change::Delete { .. } => {
+            let sql =
+                "UPDATE events SET text = '', edited_by = NULL, deleted_by = ? WHERE room = ? AND seq = ?";
+            sqlx::query(sql)
                 .bind(by.head)
                 .bind(room)
                 .bind(seq)
                 .execute(connection)
                 .await?;
-        }
-        Change::Delete { .. } => {
-            let sql =
-                "UPDATE events SET text = '', edited_by = NULL, deleted_by = ? WHERE room = ? AND seq = ?";
-            sqlx::query(sql).bind(by.head).bind(room).bind(seq).execute(connection).await?;
         }
         Change::React { emoji, on, .. } => {
             let sql = "INSERT INTO reactions (room, target, author, emoji, given, seq, at) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -250,18 +289,31 @@ async fn amend(
 /// A room's title and topic are kept with the room, too.
 async fn describe_room(connection: &mut SqliteConnection, append: &Append) -> Result<(), sqlx::Error> {
     use protocol::{RoomChange, event::RoomValue};
-    let Change::Room { change, value: RoomValue::Text(text) } = &append.change else { return Ok(()) };
+    let Change::Room {
+        change,
+        value: RoomValue::Text(text),
+    } = &append.change
+    else {
+        return Ok(());
+    };
     let sql = match change {
         RoomChange::Title => "UPDATE rooms SET title = ? WHERE name = ?",
         RoomChange::Topic => "UPDATE rooms SET topic = ? WHERE name = ?",
         _ => return Ok(()),
     };
-    sqlx::query(sql).bind(&**text).bind(append.room.as_str()).execute(connection).await?;
+    sqlx::query(sql)
+        .bind(&**text)
+        .bind(append.room.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
 fn known((seq, at): (i64, i64)) -> Outcome {
-    Outcome::Known { seq: unsigned(seq), at: unsigned(at) }
+    Outcome::Known {
+        seq: unsigned(seq),
+        at: unsigned(at),
+    }
 }
 
 /// The store is embedded: its clock is this machine's.

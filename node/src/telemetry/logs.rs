@@ -14,7 +14,7 @@ const TIMESTAMP: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum LogError {
+pub(crate) enum LogError {
     /// `log.level` is no filter.
     #[error("must be off, error, warn, info, debug or trace, or a list such as `info,node::http=debug`; {0}")]
     Filter(String),
@@ -27,7 +27,7 @@ pub enum LogError {
 ///
 /// # Errors
 /// When the filter is wrong, or when it was called before.
-pub fn init(log: &Log) -> Result<(), LogError> {
+pub(crate) fn init(log: &Log) -> Result<(), LogError> {
     subscriber(log, io::stderr, io::stderr().is_terminal())?
         .try_init()
         .map_err(|_| LogError::Twice)
@@ -37,7 +37,7 @@ pub fn init(log: &Log) -> Result<(), LogError> {
 ///
 /// # Errors
 /// With [`LogError::Filter`].
-pub fn check_filter(filter: &str) -> Result<(), LogError> {
+pub(crate) fn check_filter(filter: &str) -> Result<(), LogError> {
     parse_filter(filter).map(drop)
 }
 

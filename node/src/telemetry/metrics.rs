@@ -4,8 +4,9 @@ use actors::metrics::Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// Bounds of the buckets for times, in seconds: from a commit on a local disk to a store in trouble.
-const SECONDS: [f64; 14] =
-    [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SECONDS: [f64; 14] = [
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 /// Bounds of the buckets for counts.
 const COUNTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
@@ -16,7 +17,11 @@ const COUNTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 pub(crate) fn recorder() -> Result<(Metrics, PrometheusHandle), BuildError> {
     let mut builder = PrometheusBuilder::new();
     for (name, unit) in Metrics::HISTOGRAMS {
-        let bounds: &[f64] = if *unit == metrics::Unit::Seconds { &SECONDS } else { &COUNTS };
+        let bounds: &[f64] = if *unit == metrics::Unit::Seconds {
+            &SECONDS
+        } else {
+            &COUNTS
+        };
         builder = builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)?;
     }
     let recorder = builder.build_recorder();

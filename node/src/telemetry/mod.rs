@@ -1,4 +1,4 @@
 //! What a node tells about itself.
 
-pub mod logs;
+pub(crate) mod logs;
 pub(crate) mod metrics;

@@ -33,7 +33,9 @@ pub(super) async fn welcome(start: &Start, id: Option<u32>, hello: Hello) -> Res
             OpenError::TooMany => "you have too many connections to this node; close one first",
             OpenError::Ended => "the node is ending; connect anew",
         };
-        start.outbox.refuse(id, ErrorCode::Overloaded, message, Some(RETRY_MS));
+        start
+            .outbox
+            .refuse(id, ErrorCode::Overloaded, message, Some(RETRY_MS));
         CloseCode::Overloaded
     })
 }

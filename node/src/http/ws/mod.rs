@@ -18,10 +18,7 @@ use hyper_util::rt::TokioIo;
 use protocol::{Codec, ErrorCode};
 use tokio::net::TcpStream;
 
-use self::{
-    pump::Start,
-    socket::Socket,
-};
+use self::{pump::Start, socket::Socket};
 use super::{
     admission::{Admitted, Refusal},
     bearer::bearer,
@@ -67,15 +64,20 @@ struct Accepted {
 fn check(gate: &Gate, peer: SocketAddr, request: &Request) -> Result<Accepted, Problem> {
     let headers = request.headers();
     let serving = gate.serving().ok_or_else(|| {
-        Problem::new(ErrorCode::Overloaded, "this node does not take connections at the moment")
-            .retry_after_ms(DRAINING_RETRY_MS)
+        Problem::new(
+            ErrorCode::Overloaded,
+            "this node does not take connections at the moment",
+        )
+        .retry_after_ms(DRAINING_RETRY_MS)
     })?;
     let address = client_address(peer, headers, &gate.trusted_proxies);
     let admitted = gate.admission.admit(address).map_err(|refusal| match refusal {
         Refusal::Full(wait) => Problem::new(ErrorCode::Overloaded, "this node is full at the moment")
             .retry_after_ms(millis(wait)),
-        Refusal::Address(wait) => Problem::new(ErrorCode::RateLimited, "too many connections from your address")
-            .retry_after_ms(millis(wait)),
+        Refusal::Address(wait) => {
+            Problem::new(ErrorCode::RateLimited, "too many connections from your address")
+                .retry_after_ms(millis(wait))
+        }
     })?;
     handshake::check_url(request.uri())?;
     let (codec, name_subprotocol) = handshake::choose_codec(headers)?;
@@ -84,7 +86,13 @@ fn check(gate: &Gate, peer: SocketAddr, request: &Request) -> Result<Accepted, P
         .map(|token| serving.authenticator.verify(token))
         .transpose()
         .map_err(|error| Problem::new(ErrorCode::Unauthenticated, error.to_string()))?;
-    Ok(Accepted { serving, admitted, codec, name_subprotocol, user })
+    Ok(Accepted {
+        serving,
+        admitted,
+        codec,
+        name_subprotocol,
+        user,
+    })
 }
 
 /// Answers 101 and starts the pump as soon as the connection is handed over.
@@ -105,7 +113,13 @@ fn switch(gate: &Gate, mut request: Request, accepted: Accepted) -> Response {
     let outbox_bytes = gate.limits.outbox_bytes;
     let commands_per_second = gate.limits.commands_per_second;
     tokio::spawn(async move {
-        let Accepted { serving, admitted, codec, user, .. } = accepted;
+        let Accepted {
+            serving,
+            admitted,
+            codec,
+            user,
+            ..
+        } = accepted;
         // The client may go before it is served.
         let Ok(upgraded) = upgrade.await else { return };
         let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
@@ -122,8 +136,15 @@ fn switch(gate: &Gate, mut request: Request, accepted: Accepted) -> Response {
         let socket = Socket::new(parts.io.into_inner(), parts.read_buf.into(), codec).await;
         let authenticator = serving.authenticator.clone();
         drop(serving);
-        let start =
-            Start { system, authenticator, codec, upgrade_user: user, commands_per_second, outbox, registered };
+        let start = Start {
+            system,
+            authenticator,
+            codec,
+            upgrade_user: user,
+            commands_per_second,
+            outbox,
+            registered,
+        };
         Box::pin(pump::run(socket, start)).await;
         drop(admitted);
     });
@@ -131,8 +152,11 @@ fn switch(gate: &Gate, mut request: Request, accepted: Accepted) -> Response {
 }
 
 fn not_a_websocket() -> Response {
-    let problem = Problem::new(ErrorCode::BadRequest, "this address speaks WebSocket (RFC 6455, version 13) only")
-        .with_status(StatusCode::UPGRADE_REQUIRED);
+    let problem = Problem::new(
+        ErrorCode::BadRequest,
+        "this address speaks WebSocket (RFC 6455, version 13) only",
+    )
+    .with_status(StatusCode::UPGRADE_REQUIRED);
     let mut response = problem.into_response();
     let headers = response.headers_mut();
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));

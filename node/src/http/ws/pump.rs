@@ -142,7 +142,10 @@ impl Pump {
         loop {
             if !self.socket.has_enough() {
                 if let Poll::Ready(taken) = outbox.poll_take(cx) {
-                    taken.frames.into_iter().for_each(|payload| self.socket.queue(payload));
+                    taken
+                        .frames
+                        .into_iter()
+                        .for_each(|payload| self.socket.queue(payload));
                     if let Some(code) = taken.close {
                         return Err(End::Close(code));
                     }
@@ -156,7 +159,11 @@ impl Pump {
             let mut progress = |bytes: usize| {
                 wrote = true;
                 outbox.wrote(bytes);
-                self.start.system.metrics().socket_written_bytes().increment(bytes as u64);
+                self.start
+                    .system
+                    .metrics()
+                    .socket_written_bytes()
+                    .increment(bytes as u64);
             };
             let written = self.socket.poll_write(cx, &mut progress);
             if wrote {
@@ -191,14 +198,18 @@ impl Pump {
                 self.last_sign = now;
                 return Ok(Poll::Pending);
             }
-            let Poll::Ready(incoming) = self.socket.poll_read(cx) else { return Ok(Poll::Pending) };
+            let Poll::Ready(incoming) = self.socket.poll_read(cx) else {
+                return Ok(Poll::Pending);
+            };
             self.last_sign = now;
             match incoming {
                 Incoming::Frame(payload) => return Ok(Poll::Ready(payload)),
                 Incoming::Control => {}
                 Incoming::Closing | Incoming::Gone => return Err(End::Peer),
                 Incoming::WrongKind => {
-                    return Err(self.bad_frame("a text frame is due with JSON, a binary frame with MessagePack"));
+                    return Err(
+                        self.bad_frame("a text frame is due with JSON, a binary frame with MessagePack")
+                    );
                 }
                 Incoming::Violation(close) => {
                     if close == CloseCode::FrameTooLarge {
@@ -212,7 +223,10 @@ impl Pump {
     }
 
     fn check_deadlines(&mut self, now: Instant) -> Result<(), End> {
-        if self.stalled_since.is_some_and(|since| now >= since + WRITE_TIMEOUT) {
+        if self
+            .stalled_since
+            .is_some_and(|since| now >= since + WRITE_TIMEOUT)
+        {
             self.start.system.metrics().slow_consumers().increment(1);
             return Err(End::Close(CloseCode::SlowConsumer));
         }
@@ -257,7 +271,9 @@ impl Pump {
             Ok(fields) => fields,
             Err(error) => {
                 metrics.frames(None).increment(1);
-                self.start.outbox.refuse(None, ErrorCode::BadFrame, error.to_string(), None);
+                self.start
+                    .outbox
+                    .refuse(None, ErrorCode::BadFrame, error.to_string(), None);
                 return Err(CloseCode::BadFrame);
             }
         };
@@ -266,7 +282,12 @@ impl Pump {
         let id = frame_id(&fields);
         if self.connection.is_none() && op != Some("hello") {
             let id = id.ok().flatten();
-            self.start.outbox.refuse(id, ErrorCode::HelloExpected, "the first frame must be hello", None);
+            self.start.outbox.refuse(
+                id,
+                ErrorCode::HelloExpected,
+                "the first frame must be hello",
+                None,
+            );
             return Err(CloseCode::HelloExpected);
         }
         let id = match id {
@@ -276,9 +297,10 @@ impl Pump {
         match (Command::from_fields(&fields), &self.connection) {
             (Err(invalid), _) => self.invalid(id, invalid),
             (Ok(Command::Hello(hello)), None) => self.hello(id, hello).await,
-            (Ok(command), Some(connection)) => {
-                connection.command(id, command).await.map_err(|_| CloseCode::Internal)
-            }
+            (Ok(command), Some(connection)) => connection
+                .command(id, command)
+                .await
+                .map_err(|_| CloseCode::Internal),
             (Ok(_), None) => Err(CloseCode::HelloExpected),
         }
     }
@@ -304,10 +326,15 @@ impl Pump {
     /// Ends the connection. The session ends first, so that nothing comes behind the last frame.
     async fn end(mut self, end: End) {
         drop(self.connection.take());
-        let Start { outbox, registered, .. } = self.start;
+        let Start {
+            outbox, registered, ..
+        } = self.start;
         if let End::Close(code) = end {
             if let Poll::Ready(taken) = poll_fn(|cx| Poll::Ready(outbox.poll_take(cx))).await {
-                taken.frames.into_iter().for_each(|payload| self.socket.queue(payload));
+                taken
+                    .frames
+                    .into_iter()
+                    .for_each(|payload| self.socket.queue(payload));
             }
             self.socket.queue_close(code);
         }

@@ -81,13 +81,21 @@ impl Socket {
             .read_buffer_size(READ_BUFFER_BYTES)
             .max_message_size(Some(MAX_FRAME_BYTES))
             .max_frame_size(Some(MAX_FRAME_BYTES));
-        let wire = Wire { tcp, replies: Vec::new() };
+        let wire = Wire {
+            tcp,
+            replies: Vec::new(),
+        };
         let websocket = WebSocketStream::from_partially_read(wire, early, Role::Server, Some(config)).await;
         let data_opcode = match codec {
             Codec::Json => 0x81,
             Codec::Msgpack => 0x82,
         };
-        Self { websocket, outgoing: VecDeque::new(), written: 0, data_opcode }
+        Self {
+            websocket,
+            outgoing: VecDeque::new(),
+            written: 0,
+            data_opcode,
+        }
     }
 
     /// Queues a payload as a data frame.
@@ -97,14 +105,20 @@ impl Socket {
 
     /// Queues a ping.
     pub(super) fn queue_ping(&mut self) {
-        self.outgoing.push_back(Segment { counted: 0, ..Segment::new(0x89, Bytes::new()) });
+        self.outgoing.push_back(Segment {
+            counted: 0,
+            ..Segment::new(0x89, Bytes::new())
+        });
     }
 
     /// Queues a close frame. Nothing may be queued behind it.
     pub(super) fn queue_close(&mut self, code: CloseCode) {
         let mut payload = code.as_u16().to_be_bytes().to_vec();
         payload.extend_from_slice(code.reason().as_bytes());
-        self.outgoing.push_back(Segment { counted: 0, ..Segment::new(0x88, payload.into()) });
+        self.outgoing.push_back(Segment {
+            counted: 0,
+            ..Segment::new(0x88, payload.into())
+        });
     }
 
     /// Whether anything is to be written.
@@ -119,7 +133,11 @@ impl Socket {
 
     /// Writes what is queued. Ready when all is written, or the connection is gone. `progress` is told the counted bytes
     /// of every frame that is written whole.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, progress: &mut impl FnMut(usize)) -> Poll<io::Result<()>> {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut impl FnMut(usize),
+    ) -> Poll<io::Result<()>> {
         loop {
             let wire = self.websocket.get_mut();
             if !wire.replies.is_empty() {
@@ -199,7 +217,9 @@ impl Socket {
 
 fn violation(error: &Error) -> Incoming {
     match error {
-        Error::Capacity(CapacityError::MessageTooLong { .. }) => Incoming::Violation(CloseCode::FrameTooLarge),
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Incoming::Violation(CloseCode::FrameTooLarge)
+        }
         Error::Utf8(_) => Incoming::Violation(CloseCode::InvalidPayload),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Incoming::Gone,
         Error::Protocol(_) => Incoming::Violation(CloseCode::ProtocolError),
@@ -209,7 +229,10 @@ fn violation(error: &Error) -> Incoming {
 
 impl Segment {
     /// A frame of `payload` (RFC 6455 §5.2, unmasked).
-    #[allow(clippy::cast_possible_truncation, reason = "each arm's range is checked by the match")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "each arm's range is checked by the match"
+    )]
     fn new(first_byte: u8, payload: Bytes) -> Self {
         let mut header = [0; 10];
         header[0] = first_byte;
@@ -230,17 +253,31 @@ impl Segment {
                 10
             }
         };
-        Self { header, header_bytes, payload, counted: length }
+        Self {
+            header,
+            header_bytes,
+            payload,
+            counted: length,
+        }
     }
 
     /// Bytes that are frames already.
     fn raw(bytes: Bytes) -> Self {
-        Self { header: [0; 10], header_bytes: 0, payload: bytes, counted: 0 }
+        Self {
+            header: [0; 10],
+            header_bytes: 0,
+            payload: bytes,
+            counted: 0,
+        }
     }
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_read(cx, buffer)
     }
 }
