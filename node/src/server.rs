@@ -86,7 +86,7 @@ impl Server {
     /// # Errors
     /// When the store is not reached in time, or is not usable.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        let store = store::connect(&self.config).await?;
+        let store = Box::pin(store::connect(&self.config)).await?;
         let bus = bus::open(bus_config(&self.config))?;
         self.start_with(store, bus).await
     }

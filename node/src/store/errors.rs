@@ -4,6 +4,7 @@ use actors::ports::StoreError;
 use sqlx::error::ErrorKind;
 
 /// Tells apart what passes by itself from what does not.
+#[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(super) fn classify(error: sqlx::Error) -> StoreError {
     match &error {
         sqlx::Error::PoolTimedOut => StoreError::Timeout("no free connection in time".to_owned()),

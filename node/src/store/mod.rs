@@ -24,9 +24,13 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     Ok(match &config.store.url {
         StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?),
-        StoreUrl::Postgres(url) => {
-            Arc::new(postgres::PostgresStore::open(url.expose(), config.store.pool_size).await?)
-        }
+        StoreUrl::Postgres(url) => Arc::new(
+            Box::pin(postgres::PostgresStore::open(
+                url.expose(),
+                config.store.pool_size,
+            ))
+            .await?,
+        ),
     })
 }
 
@@ -38,7 +42,7 @@ pub async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     let patience = Duration::from_secs(config.store.connect_timeout_seconds);
     let give_up = Instant::now() + patience;
     loop {
-        let error = match open(config).await {
+        let error = match Box::pin(open(config)).await {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };

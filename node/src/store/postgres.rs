@@ -47,8 +47,8 @@ impl PostgresStore {
         let place = format!("{}:{}", options.get_host(), options.get_port());
         let pool = PgPoolOptions::new()
             .max_connections(pool_size)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
+            .acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = Box::pin(pool.connect_with(options))
             .await
             .map_err(|error| match classify(error) {
                 StoreError::Down(reason) => StoreError::Down(format!("Postgres at {place}: {reason}")),

@@ -140,15 +140,15 @@ impl Pump {
     fn poll_outgoing(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, End> {
         let outbox = Arc::clone(&self.start.outbox);
         loop {
-            if !self.socket.has_enough() {
-                if let Poll::Ready(taken) = outbox.poll_take(cx) {
-                    taken
-                        .frames
-                        .into_iter()
-                        .for_each(|payload| self.socket.queue(payload));
-                    if let Some(code) = taken.close {
-                        return Err(End::Close(code));
-                    }
+            if !self.socket.has_enough()
+                && let Poll::Ready(taken) = outbox.poll_take(cx)
+            {
+                taken
+                    .frames
+                    .into_iter()
+                    .for_each(|payload| self.socket.queue(payload));
+                if let Some(code) = taken.close {
+                    return Err(End::Close(code));
                 }
             }
             if !self.socket.has_output() {
