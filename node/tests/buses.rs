@@ -1,5 +1,7 @@
 //! The buses carry what the port promises: the shared suite over the in-process bus and Redis in its three forms.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::Relaxed},

@@ -1,5 +1,7 @@
 //! The stores keep what the port promises: the shared suite over SQLite and Postgres.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{path::Path, sync::Arc};
 
 use actors::{conformance::store::Nodes, ports::Store};
