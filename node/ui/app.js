@@ -132,11 +132,11 @@ function opened(room, answer) {
   open.add(room.name);
   if (!room.joined || answer.reset) {
     room.restart(answer.head);
+    room.liveAfter = answer.head;
     for (const { frame, state } of outbox.messages(room.name)) if (state === "sent") outbox.settle(frame.cid);
     if (room === current) timeline.show(room, me.id);
   }
   room.joined = true;
-  room.liveAfter = answer.head;
   room.role = answer.role ?? room.role;
   room.title = answer.title ?? room.title;
   room.count = answer.members ?? room.count;
@@ -171,6 +171,7 @@ function openRoom(name) {
   page.closeRoomsPanel();
   timeline.show(room, me?.id);
   timeline.showPending(outbox.messages(name));
+  page.allowText(true);
   drawRoom();
   parts.text.focus();
 }
@@ -185,11 +186,12 @@ function leave(name) {
 
 function drop(room, code) {
   const why = { not_found: "there is no such room, or you may not see it", banned: "you are banned from it" };
-  page.notice(`#${room.name} cannot be opened: ${why[code] ?? code}.`);
   rooms.delete(room.name);
   saveRooms();
   if (room === current && rooms.size) openRoom([...rooms.keys()][0]);
+  else if (room === current) page.allowText(false);
   drawRooms();
+  page.notice(`#${room.name} cannot be opened: ${why[code] ?? code}. Join another room.`);
 }
 
 /** A message was just said. */
@@ -331,6 +333,7 @@ function submit() {
   if (editing) outbox.add({ op: "edit", room, seq: editing.seq, text });
   else outbox.add({ op: "send", room, text, ...(replyTo ? { reply_to: replyTo.seq } : {}) });
   const plain = !editing;
+  typedAt = 0;
   parts.text.value = "";
   compose({});
   if (plain) timeline.toEnd();
@@ -342,9 +345,9 @@ function grow() {
   parts.text.style.height = `${parts.text.scrollHeight + 2}px`;
 }
 
-const byteLength = (text) => new TextEncoder().encode(text).length;
-
 let typedAt = 0;
+
+const byteLength = (text) => new TextEncoder().encode(text).length;
 
 parts.text.addEventListener("input", () => {
   grow();
