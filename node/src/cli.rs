@@ -9,6 +9,7 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Assignment, Config, Problems, Sources};
@@ -49,20 +50,34 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// What the process ends with: 0 after help or version, else 2.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(error) if !error.use_stderr() => 0,
+            Self::Usage(_) | Self::Config(_) => 2,
+        }
+    }
+
     /// Says so to who started the process: help and version on standard output, the rest on standard error.
     pub fn report(&self) -> ExitCode {
         // Nobody is left to tell when the streams are closed.
-        match self {
-            Self::Usage(error) => {
-                let _ = error.print();
-                u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
-            }
-            Self::Config(problems) => {
-                let _ = writeln!(io::stderr(), "error: {problems}");
-                ExitCode::from(2)
-            }
-        }
+        let _ = match self {
+            Self::Usage(error) => error.print(),
+            Self::Config(problems) => writeln!(io::stderr(), "error: {problems}"),
+        };
+        self.exit_code().into()
     }
+}
+
+/// Prints the configuration in force on standard output, as TOML with passwords masked.
+///
+/// # Errors
+/// When a path in it is not UTF-8, or nobody reads the output.
+pub fn print_config(config: &Config) -> anyhow::Result<()> {
+    let text = config.to_toml().context("cannot print the configuration")?;
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot print the configuration")
 }
 
 /// Reads the arguments and the environment of this process, and the configuration that they lead to.

@@ -1,5 +1,6 @@
 // Brings it all together: who is here, which rooms, what the connection says, what the reader does.
 
+import { Composer, byteLength } from "./composer.js";
 import * as identity from "./identity.js";
 import { Outbox } from "./outbox.js";
 import * as page from "./page.js";
@@ -9,11 +10,9 @@ import { Refused, Wire } from "./wire.js";
 
 const ROOM_NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 const ROOMS_KEY = "hubbub.rooms";
-const LONGEST_TEXT_BYTES = 16 * 1024;
 const LONGEST_NAME_BYTES = 64;
 const MOST_RESUMED = 200;
 const MOST_PAGES = 5; // of history, in search of something to show
-const TYPING_EVERY_MS = 3_000;
 const TYPING_LASTS_MS = 5_000;
 const READ_AFTER_MS = 1_000;
 
@@ -24,16 +23,14 @@ let self = null; // who to be: see identity.js
 let me = null; // who the server says this is: {id, name}
 let epoch;
 let current = null;
-let editing = null; // the message whose text is being changed
-let replyTo = null; // the message that is being answered
 
 const wire = new Wire(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`, hello);
 const outbox = new Outbox(wire, (room) => open.has(room));
 const timeline = new Timeline(
   { scroller: parts.scroller, list: parts.messages, pending: parts.pending },
   {
-    reply: (item) => compose({ reply: item }),
-    edit: (item) => compose({ edit: item }),
+    reply: (item) => composer.reply(item),
+    edit: (item) => composer.edit(item),
     remove: (item) => {
       if (confirm("Delete this message for everybody?")) outbox.add({ op: "delete", room: current.name, seq: item.seq });
     },
@@ -43,6 +40,15 @@ const timeline = new Timeline(
     discard: (cid) => outbox.settle(cid),
   },
 );
+
+const composer = new Composer({
+  add(command) {
+    outbox.add({ ...command, room: current.name });
+    if (command.op === "send") timeline.toEnd();
+  },
+  typing: () => open.has(current.name) && ask({ op: "typing", room: current.name }),
+  newest: () => (me ? current.newestOf(me.id) : null),
+});
 
 // ---- the connection
 
@@ -132,11 +138,11 @@ function opened(room, answer) {
   open.add(room.name);
   if (!room.joined || answer.reset) {
     room.restart(answer.head);
+    room.liveAfter = answer.head;
     for (const { frame, state } of outbox.messages(room.name)) if (state === "sent") outbox.settle(frame.cid);
     if (room === current) timeline.show(room, me.id);
   }
   room.joined = true;
-  room.liveAfter = answer.head;
   room.role = answer.role ?? room.role;
   room.title = answer.title ?? room.title;
   room.count = answer.members ?? room.count;
@@ -167,10 +173,11 @@ function openRoom(name) {
   current = room;
   room.unread = 0;
   if (location.hash !== `#${name}`) location.hash = name;
-  compose({});
+  composer.plain();
   page.closeRoomsPanel();
   timeline.show(room, me?.id);
   timeline.showPending(outbox.messages(name));
+  page.allowText(true);
   drawRoom();
   parts.text.focus();
 }
@@ -185,11 +192,12 @@ function leave(name) {
 
 function drop(room, code) {
   const why = { not_found: "there is no such room, or you may not see it", banned: "you are banned from it" };
-  page.notice(`#${room.name} cannot be opened: ${why[code] ?? code}.`);
   rooms.delete(room.name);
   saveRooms();
   if (room === current && rooms.size) openRoom([...rooms.keys()][0]);
+  else if (room === current) page.allowText(false);
   drawRooms();
+  page.notice(`#${room.name} cannot be opened: ${why[code] ?? code}. Join another room.`);
 }
 
 /** A message was just said. */
@@ -310,69 +318,6 @@ function markRead() {
 
 // ---- what the reader does
 
-function compose({ reply = null, edit = null }) {
-  if (edit || (editing && !reply)) parts.text.value = edit?.text ?? "";
-  editing = edit;
-  replyTo = reply;
-  page.showContext(
-    edit ? "Editing your message"
-    : reply ? `Reply to ${reply.user.name}: ${reply.text}`
-    : null,
-  );
-  grow();
-  if (edit || reply) parts.text.focus();
-}
-
-function submit() {
-  const text = parts.text.value;
-  if (!text.trim()) return;
-  if (byteLength(text) > LONGEST_TEXT_BYTES) return page.notice("The message is too long: at most 16 KiB.");
-  const room = current.name;
-  if (editing) outbox.add({ op: "edit", room, seq: editing.seq, text });
-  else outbox.add({ op: "send", room, text, ...(replyTo ? { reply_to: replyTo.seq } : {}) });
-  const plain = !editing;
-  parts.text.value = "";
-  compose({});
-  if (plain) timeline.toEnd();
-}
-
-/** The field is as high as its text. */
-function grow() {
-  parts.text.style.height = "auto";
-  parts.text.style.height = `${parts.text.scrollHeight + 2}px`;
-}
-
-const byteLength = (text) => new TextEncoder().encode(text).length;
-
-let typedAt = 0;
-
-parts.text.addEventListener("input", () => {
-  grow();
-  if (!parts.text.value.trim() || editing || Date.now() - typedAt < TYPING_EVERY_MS || !open.has(current.name)) return;
-  typedAt = Date.now();
-  ask({ op: "typing", room: current.name });
-});
-
-parts.text.addEventListener("keydown", (event) => {
-  if (event.isComposing) return;
-  if (event.key === "Enter" && !event.shiftKey) {
-    event.preventDefault();
-    submit();
-  } else if (event.key === "Escape") {
-    compose({});
-  } else if (event.key === "ArrowUp" && !parts.text.value && me) {
-    const item = current.newestOf(me.id);
-    if (!item) return;
-    event.preventDefault();
-    compose({ edit: item });
-  }
-});
-
-parts.composer.addEventListener("submit", (event) => {
-  event.preventDefault();
-  submit();
-});
-parts.contextCancel.addEventListener("click", () => compose({}));
 parts.toEnd.addEventListener("click", () => timeline.toEnd());
 parts.scroller.addEventListener("scroll", () => {
   parts.toEnd.hidden = timeline.atEnd;

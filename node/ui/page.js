@@ -140,6 +140,11 @@ export function announce(text) {
   byId("news").textContent = text;
 }
 
+/** Whether there is a room to write to. */
+export function allowText(allowed) {
+  for (const part of [parts.text, byId("send")]) part.disabled = !allowed;
+}
+
 /** What the next text is for, where it is no plain message. */
 export function showContext(text) {
   byId("context").hidden = !text;

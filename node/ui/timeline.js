@@ -28,12 +28,23 @@ export class Timeline {
   #room = null;
   #me = "";
   #drawn = new Map(); // seq to element
+  #reading = true; // the end, when the reader last moved
 
   constructor({ scroller, list, pending }, act) {
     this.#scroller = scroller;
     this.#list = list;
     this.#pending = pending;
     this.#act = act;
+    // A notice or a keyboard that takes room must not push the newest message out of sight; scroll events that tell of
+    // nothing but the lost room come before the observer's call.
+    let height = scroller.clientHeight;
+    scroller.addEventListener("scroll", () => {
+      if (scroller.clientHeight === height) this.#reading = this.atEnd;
+    }, { passive: true });
+    new ResizeObserver(() => {
+      height = scroller.clientHeight;
+      if (this.#reading) this.toEnd();
+    }).observe(scroller);
   }
 
   get atEnd() {
@@ -47,6 +58,7 @@ export class Timeline {
   }
 
   toEnd() {
+    this.#reading = true;
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
   }
 

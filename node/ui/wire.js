@@ -5,6 +5,10 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
 // A connection that lived this long was a good one: the next pause starts small again.
 const PROVEN_MS = 10_000;
+const WELCOME_WITHIN_MS = 15_000;
+// An error that came this shortly before a close is its reason.
+const REASON_LASTS_MS = 1_000;
+const CLOSING = new Set(["bad_frame", "too_large", "hello_expected", "unauthenticated", "banned", "overloaded"]);
 
 /** Why a command was not done. `code` is one of the wire's codes, or `disconnected`: it may or may not be done. */
 export class Refused extends Error {
@@ -107,8 +111,9 @@ export class Wire extends EventTarget {
       return;
     }
     if (link.ageMs > PROVEN_MS) this.#failures = 0;
-    // A move that is under way goes on; there is nothing to add to it.
+    // Another connection that is on its way goes on; there is nothing to add to it.
     if (!this.#next) this.#retryLater();
+    else if (!this.#link) this.#tell("state", { state: "connecting" });
   }
 
   #retryLater() {
@@ -135,7 +140,7 @@ class Link {
   #told;
   #answers = new Map();
   #nextId = 1;
-  #lastError = "";
+  #lastError = { message: "", at: 0 };
   #openedAt = 0;
   #heardAt = 0;
   #heart = 0;
@@ -144,9 +149,11 @@ class Link {
   constructor(url, hello, told) {
     this.#told = told;
     this.#socket = new WebSocket(url, [SUBPROTOCOL]);
-    this.#socket.onopen = () => this.#sendWithId({ op: "hello", ...hello }, (frame) => this.#welcome(frame), () => {});
+    this.#socket.onopen = () =>
+      this.#sendWithId({ op: "hello", ...hello }, (frame) => this.#welcome(frame), (error) => this.#unwelcome(error));
     this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    this.#socket.onclose = ({ code, reason }) => this.#finish(code, this.#lastError || reason);
+    this.#socket.onclose = ({ code, reason }) => this.#finish(code, this.#recentError() || reason);
+    setTimeout(() => this.#openedAt || this.close(), WELCOME_WITHIN_MS);
   }
 
   /** How long it has been of use, in milliseconds. */
@@ -179,11 +186,24 @@ class Link {
     this.#told.welcome(frame);
   }
 
+  /** A wrong `hello` leaves the connection open, but to repeat it would change nothing. */
+  #unwelcome({ code, message }) {
+    if (code !== "bad_request") return;
+    this.#socket.close(1000);
+    this.#finish(4100, message);
+  }
+
+  #recentError() {
+    const { message, at } = this.#lastError;
+    return Date.now() - at < REASON_LASTS_MS ? message : "";
+  }
+
   #receive(frame) {
+    if (this.#over) return;
     this.#heardAt = Date.now();
     const answer = this.#answers.get(frame.id);
     if (frame.op === "error") {
-      this.#lastError = frame.message;
+      if (CLOSING.has(frame.code)) this.#lastError = { message: frame.message, at: this.#heardAt };
       if (!answer) return this.#told.frame(frame);
       this.#answers.delete(frame.id);
       return answer.reject(new Refused(frame.code, frame.message, frame.retry_after_ms));

@@ -37,6 +37,7 @@ const FILES: &[(&str, &str, &[u8])] = files! {
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
     "app.js": "text/javascript",
+    "composer.js": "text/javascript",
     "identity.js": "text/javascript",
     "outbox.js": "text/javascript",
     "page.js": "text/javascript",
