@@ -1,1 +1,3 @@
 //! A Hubbub node.
+
+pub mod bus;
