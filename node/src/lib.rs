@@ -1,13 +1,3 @@
-//! A Hubbub node: where the actors meet the world.
+//! A Hubbub node.
 
-mod auth;
 pub mod bus;
-pub mod cli;
-pub mod commands;
-pub mod config;
-mod http;
-mod server;
-pub mod store;
-pub(crate) mod telemetry;
-
-pub use server::Server;

@@ -136,18 +136,22 @@ async fn frames_reach_subscribers_only(publisher: Peer, mut a: Peer, mut b: Peer
     publisher.say(&one, "for a");
     publisher.say(&two, "for b");
     publisher.say(&topic(), "for nobody");
-    for peer in [&a, &b] {
-        // The sender of a frame is a subscriber like any other.
-        peer.say(&one, "end a");
-        peer.say(&two, "end b");
-    }
-    assert_eq!(a.frame().await, (one, Bytes::from_static(b"for a")));
-    assert_eq!(b.frame().await, (two, Bytes::from_static(b"for b")));
-    for (peer, end) in [(&mut a, "end a"), (&mut b, "end b")] {
-        for _ in 0..2 {
-            assert_eq!(peer.frame().await.1, end, "only frames of the own topic arrive");
-        }
-    }
+    publisher.say(&one, "end");
+    publisher.say(&two, "end");
+    assert_eq!(
+        a.frames_before("end").await,
+        [(one.clone(), Bytes::from_static(b"for a"))]
+    );
+    assert_eq!(
+        b.frames_before("end").await,
+        [(two, Bytes::from_static(b"for b"))]
+    );
+    a.say(&one, "own");
+    assert_eq!(
+        texts(&[a.frame().await]),
+        ["own"],
+        "a sender is a subscriber like any other"
+    );
 }
 
 async fn order_is_kept_per_topic(publisher: Peer, mut listener: Peer) {
@@ -185,26 +189,19 @@ async fn nothing_arrives_after_unsubscribe(publisher: Peer, mut listener: Peer) 
     listener.listen(&kept).await;
     listener.bus.unsubscribe(&left);
     listener.bus.unsubscribe(&topic());
-    // Later than the report of a later subscription there is nothing under way any more, on any connection that does
-    // one thing after the other; where topics live on several servers, the second round gives the rest its time.
+    // Frames that are under way may still arrive; in a cluster, several servers may each have some.
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    let mut quiet_rounds = 0;
+    while quiet_rounds < 50 {
         publisher.say(&left, "unheard");
         publisher.say(&kept, "end");
         let before = listener.frames_before("end").await;
-        if before.is_empty() {
-            break;
-        }
+        quiet_rounds = if before.is_empty() { quiet_rounds + 1 } else { 0 };
         assert!(
             Instant::now() < deadline,
             "frames still arrive after unsubscribe: {:?}",
             texts(&before)
         );
-    }
-    for _ in 0..20 {
-        publisher.say(&left, "unheard");
-        publisher.say(&kept, "end");
-        assert_eq!(texts(&listener.frames_before("end").await), [""; 0]);
     }
     listener.listen(&left).await;
     publisher.say(&left, "heard");

@@ -58,17 +58,27 @@ impl RedisCluster {
         &mut self.nodes
     }
 
-    /// Gives `slot` to the node at `to`, as a finished migration does. The slot's keys are not moved: it should be
-    /// empty.
+    /// Begins to move `slot` from the node `from` to the node `to`; neither serves it fully until
+    /// [`RedisCluster::end_move`].
     ///
     /// # Errors
     /// When a node refuses.
-    pub fn move_slot(&self, slot: u16, to: usize) -> anyhow::Result<()> {
+    pub fn begin_move(&self, slot: u16, from: usize, to: usize) -> anyhow::Result<()> {
+        let id = |node: usize| self.nodes[node].command(&["CLUSTER", "MYID"]);
+        self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "IMPORTING", &id(from)?])?;
+        self.nodes[from].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "MIGRATING", &id(to)?])?;
+        Ok(())
+    }
+
+    /// Ends the move of `slot`, whose keys are not moved: it should be empty.
+    ///
+    /// # Errors
+    /// When a node refuses.
+    pub fn end_move(&self, slot: u16, from: usize, to: usize) -> anyhow::Result<()> {
         let owner = self.nodes[to].command(&["CLUSTER", "MYID"])?;
-        // The new owner first: it spreads the news, and the old one would take the slot back from an unknown.
-        self.nodes[to].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner])?;
-        for node in &self.nodes {
-            node.command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner])?;
+        // The new owner first: only what it claims with a new epoch is believed by the others.
+        for node in [to, from] {
+            self.nodes[node].command(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner])?;
         }
         Ok(())
     }

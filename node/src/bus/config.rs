@@ -9,6 +9,10 @@ use actors::memory::REPORTS_CAPACITY;
 pub struct BusConfig {
     /// `local://` for a node on its own, `redis://[user:password@]host[:port]`, or `rediss://…` with TLS. Whether the
     /// Redis is a cluster is found out by asking it.
+    ///
+    /// A user with few rights needs the keys `~PREFIX:*`, the channels `&PREFIX:*` and the commands `+get +set +mget
+    /// +evalsha +script|load +publish +subscribe +unsubscribe +ping +hello +info`, in a cluster also `+spublish
+    /// +ssubscribe +sunsubscribe +cluster|slots`.
     pub url: String,
     /// What every channel and key begins with, so that several Hubbubs can share one Redis: 1 to 64 of letters,
     /// digits, `_`, `-`, `.` and `:`.

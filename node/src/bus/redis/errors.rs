@@ -11,9 +11,7 @@ pub(super) fn explain(error: &RedisError) -> String {
         (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => {
             "it is a read-only replica: bus.url must name the primary"
         }
-        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => {
-            "its user lacks a right: it needs the commands and the bus.prefix that the manual lists"
-        }
+        (ErrorKind::Server(ServerErrorKind::NoPerm), _) => "its user lacks a right that the bus needs",
         (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => "it is still loading its data",
         (ErrorKind::Server(ServerErrorKind::ClusterDown), _) => "its cluster is down",
         (_, Some("OOM")) => {

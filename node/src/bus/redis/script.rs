@@ -5,15 +5,12 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script, cmd};
 
 /// `KEYS[1]` is the head's key, `ARGV[1]` the head, `ARGV[2]` the channel and `ARGV[3]` the payload; without the last
-/// two nothing is published. It always writes, so that a replica refuses it before it publishes to nobody. A head
-/// is forgotten a day after its last frame: by then every node has asked the store.
+/// two nothing is published. It always writes, so that a server that takes no writes refuses it before it publishes
+/// to nobody. A head is forgotten a day after its last frame: by then every node has asked the store.
 const LUA: &str = "
-local head = tonumber(redis.call('GET', KEYS[1]) or '') or -1
-if head < tonumber(ARGV[1]) then
-    redis.call('SET', KEYS[1], ARGV[1], 'EX', 86400)
-else
-    redis.call('EXPIRE', KEYS[1], 86400)
-end
+local head = redis.call('GET', KEYS[1])
+if (tonumber(head or '') or -1) < tonumber(ARGV[1]) then head = ARGV[1] end
+redis.call('SET', KEYS[1], head, 'EX', 86400)
 if #ARGV < 3 then return 0 end
 return redis.call('PUBLISH', ARGV[2], ARGV[3])
 ";
