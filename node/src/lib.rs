@@ -1,3 +1,13 @@
-//! A Hubbub node.
+//! A Hubbub node: where the actors meet the world.
 
+mod auth;
 pub mod bus;
+pub mod cli;
+pub mod commands;
+pub mod config;
+mod http;
+mod server;
+pub mod store;
+pub(crate) mod telemetry;
+
+pub use server::Server;
