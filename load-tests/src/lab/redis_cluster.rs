@@ -33,13 +33,11 @@ impl RedisCluster {
             node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()])?;
             node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()])?;
         }
-        for node in &nodes[1..] {
-            let bus_port = node.command(&["CONFIG", "GET", "cluster-port"])?;
-            let bus_port = bus_port.lines().last().unwrap_or_default();
-            nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string(), bus_port])?;
-        }
         let cluster = Self { nodes };
-        cluster.wait_until_formed()?;
+        for node in &cluster.nodes[1..] {
+            cluster.meet(node)?;
+        }
+        wait("the Redis nodes did not form a cluster", || cluster.is_formed())?;
         Ok(cluster)
     }
 
@@ -56,6 +54,38 @@ impl RedisCluster {
     /// The nodes, to stop or restart one. A node that was restarted has forgotten the cluster.
     pub fn nodes_mut(&mut self) -> &mut [Redis] {
         &mut self.nodes
+    }
+
+    /// Adds a replica of the node `of`, which takes over when that node fails; it is the last of
+    /// [`RedisCluster::nodes`]. Blocks until it holds what its primary holds.
+    ///
+    /// # Errors
+    /// As [`RedisCluster::start`].
+    pub fn add_replica(&mut self, of: usize) -> anyhow::Result<()> {
+        let replica = start_node()?;
+        let primary = self.nodes[of].command(&["CLUSTER", "MYID"])?;
+        self.meet(&replica)?;
+        wait("the replica did not find its primary", || {
+            // The primary is unknown to it until the news has spread.
+            Ok(replica.command(&["CLUSTER", "REPLICATE", &primary]).is_ok())
+        })?;
+        wait("the replica did not become one", || {
+            let all_know = self.nodes.iter().map(|node| {
+                let nodes = node.command(&["CLUSTER", "NODES"])?;
+                Ok(nodes
+                    .lines()
+                    .any(|line| line.contains("slave") && line.contains(&primary)))
+            });
+            Ok(all_know
+                .collect::<anyhow::Result<Vec<bool>>>()?
+                .into_iter()
+                .all(|knows| knows)
+                && replica
+                    .command(&["INFO", "replication"])?
+                    .contains("master_link_status:up"))
+        })?;
+        self.nodes.push(replica);
+        Ok(())
     }
 
     /// Begins to move `slot` from the node `from` to the node `to`; neither serves it fully until
@@ -83,25 +113,34 @@ impl RedisCluster {
         Ok(())
     }
 
-    fn wait_until_formed(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut formed = true;
-            for node in &self.nodes {
-                let info = node.command(&["CLUSTER", "INFO"])?;
-                formed &= info.contains("cluster_state:ok")
-                    && info.contains("cluster_slots_ok:16384")
-                    && info.contains(&format!("cluster_known_nodes:{PRIMARIES}"));
-            }
-            if formed {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("the Redis nodes did not form a cluster within {PATIENCE:?}");
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
+    fn meet(&self, node: &Redis) -> anyhow::Result<()> {
+        let bus_port = node.command(&["CONFIG", "GET", "cluster-port"])?;
+        let bus_port = bus_port.lines().last().unwrap_or_default();
+        self.nodes[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port().to_string(), bus_port])?;
+        Ok(())
     }
+
+    fn is_formed(&self) -> anyhow::Result<bool> {
+        let mut formed = true;
+        for node in &self.nodes {
+            let info = node.command(&["CLUSTER", "INFO"])?;
+            formed &= info.contains("cluster_state:ok")
+                && info.contains("cluster_slots_ok:16384")
+                && info.contains(&format!("cluster_known_nodes:{PRIMARIES}"));
+        }
+        Ok(formed)
+    }
+}
+
+fn wait(or: &str, mut until: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !until()? {
+        if Instant::now() > deadline {
+            bail!("{or} within {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 fn start_node() -> anyhow::Result<Redis> {

@@ -1,6 +1,6 @@
 //! A Redis Cluster whose slots move and whose servers fail.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actors::ports::{BusEvent, Topic};
 use bytes::Bytes;
@@ -125,4 +125,44 @@ async fn a_cluster_without_one_of_its_servers_is_down() {
     for name in ["a", "b", "c"] {
         node.hears(&topic(name), "after").await;
     }
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// Frames and heads of rooms with every server arrive.
+async fn works(node: &mut Node) {
+    for name in NAMES {
+        node.hears(&topic(name), "after").await;
+        node.say(&topic(name), "head", Some(9));
+        node.head_becomes(&room(name), 9).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replica_may_take_over_on_request() {
+    let mut cluster = RedisCluster::start().unwrap();
+    cluster.add_replica(0).unwrap();
+    let mut node = Node::listening(&config(&cluster.url()), &NAMES.map(topic)).await;
+    cluster.nodes()[3].command(&["CLUSTER", "FAILOVER"]).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !cluster.nodes()[3]
+        .command(&["ROLE"])
+        .unwrap()
+        .starts_with("master")
+    {
+        assert!(Instant::now() < deadline, "no failover");
+        sleep(Duration::from_millis(50)).await;
+    }
+    works(&mut node).await;
+}
+
+#[tokio::test]
+async fn a_replica_takes_over_even_from_the_server_that_is_configured() {
+    let mut cluster = RedisCluster::start().unwrap();
+    cluster.add_replica(0).unwrap();
+    let mut node = Node::listening(&config(&cluster.url()), &NAMES.map(topic)).await;
+    cluster.nodes_mut()[0].stop().unwrap();
+    node.wait_for(&BusEvent::Down).await;
+    node.wait_for(&BusEvent::Up).await;
+    works(&mut node).await;
 }

@@ -40,11 +40,18 @@ pub(super) enum Verdict {
     Unfit(String),
 }
 
+/// True if `error` says that a slot has another server, or will soon.
+pub(super) fn moved(error: &RedisError) -> bool {
+    use ServerErrorKind::{Ask, Moved, TryAgain};
+    matches!(error.kind(), ErrorKind::Server(Moved | Ask | TryAgain))
+}
+
 /// Judges what Redis said to one command.
 pub(super) fn judge(error: &ServerError) -> Verdict {
+    let error = RedisError::from(error.clone());
     match error.kind() {
-        Some(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::TryAgain) => Verdict::Moved,
-        Some(ServerErrorKind::NoScript) => Verdict::NoScript,
-        _ => Verdict::Unfit(explain(&error.clone().into())),
+        _ if moved(&error) => Verdict::Moved,
+        ErrorKind::Server(ServerErrorKind::NoScript) => Verdict::NoScript,
+        _ => Verdict::Unfit(explain(&error)),
     }
 }

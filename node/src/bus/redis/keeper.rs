@@ -17,6 +17,7 @@ use super::{
     errors::{Verdict, judge},
     interest::{LinkId, Request},
     session::Session,
+    topology::Address,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -35,6 +36,7 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// Connects, again and again, until the bus is closed.
 pub(super) async fn keep(shared: Arc<Shared>) {
     let mut pause = FIRST_PAUSE;
+    let mut known = Vec::new();
     let mut log = Log::default();
     let inbox: Arc<dyn Inbox> = Arc::clone(&shared) as _;
     let mut end = pin!(shared.end.cancelled());
@@ -42,7 +44,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         let begun = Instant::now();
         let outcome = tokio::select! {
             () = &mut end => break,
-            outcome = attempt(&shared, &inbox, &mut log) => outcome,
+            outcome = attempt(&shared, &inbox, &mut known, &mut log) => outcome,
         };
         go_down(&shared, &outcome);
         log.down(&outcome);
@@ -77,11 +79,19 @@ fn go_down(shared: &Shared, outcome: &Outcome) {
     }
 }
 
-async fn attempt(shared: &Shared, inbox: &Arc<dyn Inbox>, log: &mut Log) -> Outcome {
-    match Box::pin(Session::open(&shared.connector, &shared.names, inbox)).await {
+async fn attempt(
+    shared: &Shared,
+    inbox: &Arc<dyn Inbox>,
+    known: &mut Vec<Address>,
+    log: &mut Log,
+) -> Outcome {
+    match Box::pin(Session::open(&shared.connector, &shared.names, inbox, known)).await {
         Ok(session) => {
             let mut keeping = Keeping::new(shared, inbox, session);
             let why = keeping.run(log).await;
+            if keeping.session.topology.cluster {
+                known.clone_from(&keeping.session.topology.nodes);
+            }
             Outcome {
                 was_up: keeping.up,
                 why,
@@ -110,7 +120,7 @@ struct Keeping<'a> {
 enum Done {
     /// What Redis answered to these requests, all of one link.
     Asked(LinkId, Vec<Request>, Result<Vec<Value>, RedisError>),
-    Probed(Result<(), String>),
+    Probed(Result<bool, String>),
     Refreshed(Result<Session, String>),
     /// It is time to look for what never got an answer.
     Ticked,
@@ -242,7 +252,10 @@ impl<'a> Keeping<'a> {
         match done {
             Done::Probed(result) => {
                 self.probing = false;
-                result
+                if !result? {
+                    self.shared.slots_moved();
+                }
+                Ok(())
             }
             Done::Refreshed(session) => {
                 self.refreshing = false;

@@ -9,6 +9,7 @@ use redis::{Cmd, Pipeline, RedisResult, Value, cmd};
 
 use super::{
     connect::{Connector, Inbox, Link, at},
+    errors::moved,
     interest::{LinkId, Request},
     names::{Names, slot},
     script,
@@ -25,7 +26,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects to all servers and makes sure that each of them takes writes.
+    /// Connects to all servers and makes sure that each of them takes writes. `known` are servers of the same cluster
+    /// that may be asked where the configured one is gone.
     ///
     /// # Errors
     /// In words, with the place.
@@ -33,12 +35,20 @@ impl Session {
         connector: &Connector,
         names: &Names,
         inbox: &Arc<dyn Inbox>,
+        known: &[Address],
     ) -> Result<Self, String> {
-        let seed = Arc::new(
-            connector
-                .connect(connector.configured(), Arc::clone(inbox))
-                .await?,
-        );
+        let mut seed = connector.connect(connector.configured(), Arc::clone(inbox)).await;
+        for address in known {
+            if seed.is_ok() {
+                break;
+            }
+            // Where nobody answers, the configured server is what people should hear of.
+            seed = connector
+                .connect(address.clone(), Arc::clone(inbox))
+                .await
+                .or(seed);
+        }
+        let seed = Arc::new(seed?);
         let topology = if is_cluster(&seed).await.map_err(|e| at(&seed.address, &e))? {
             ask_topology(&seed).await?
         } else {
@@ -88,6 +98,7 @@ impl Session {
             links,
             names: names.clone(),
         };
+        // Slots that move once more in this moment are noticed by the next probe.
         session.probe().await?;
         Ok(session)
     }
@@ -106,30 +117,26 @@ impl Session {
         self.links.iter().find(|link| link.id == id)
     }
 
-    /// Makes sure that every server answers on both connections and takes writes.
+    /// Makes sure that every server answers on both connections and takes writes. False if slots have moved, so that
+    /// some server was asked for what is not its own.
     ///
     /// # Errors
     /// In words, with the place.
-    pub(super) async fn probe(&self) -> Result<(), String> {
+    pub(super) async fn probe(&self) -> Result<bool, String> {
         let probes = self.links.iter().enumerate().map(|(node, link)| async move {
-            let probe = async {
-                let (channel, key) = self.probe_names(node);
-                let publish =
-                    script::publish_with_head(self.topology.cluster, &key, 0, Some((&channel, b"")));
-                match single(link, &publish).await {
-                    // Slots may move between choosing the name and using it.
-                    Err(error) if error.is_cluster_error() && error.code() != Some("CLUSTERDOWN") => {}
-                    other => drop(other?),
-                }
-                link.subscriber
-                    .clone()
-                    .send_packed_command(&cmd("PING"))
-                    .await?
-                    .extract_error()
+            let (channel, key) = self.probe_names(node);
+            let publish = script::publish_with_head(self.topology.cluster, &key, 0, Some((&channel, b"")));
+            let failed = |error| at(&link.address, &error);
+            let in_place = match single(link, &publish).await {
+                Ok(_) => true,
+                Err(error) if moved(&error) => false,
+                Err(error) => return Err(failed(error)),
             };
-            probe.await.map(drop).map_err(|error| at(&link.address, &error))
+            let ping = link.subscriber.clone().send_packed_command(&cmd("PING")).await;
+            ping.and_then(Value::extract_error).map_err(failed)?;
+            Ok(in_place)
         });
-        try_join_all(probes).await.map(drop)
+        Ok(try_join_all(probes).await?.into_iter().all(|in_place| in_place))
     }
 
     /// A name for a probe that lives on the server `node`.
