@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actors::{
     User,
-    ports::{RoomRecord, StoreError},
+    ports::{Change, RoomQuery, RoomRecord, StoreError},
+    rights::{self, Operation},
 };
 use axum::{
     Json, Router,
@@ -49,7 +50,7 @@ pub(super) fn routes() -> Router<Arc<Gate>> {
 /// Somebody who may ask.
 struct Caller {
     serving: Arc<Serving>,
-    user: User,
+    user: Arc<User>,
 }
 
 #[derive(Serialize)]
@@ -93,10 +94,17 @@ async fn rooms(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPag
         return Err(Problem::new(ErrorCode::BadRequest, detail));
     }
     // One more than asked for tells whether there is a next page.
+    let query = RoomQuery {
+        seen_by: Some(Arc::clone(&caller.user.person.id)),
+        search: None,
+        after,
+        limit: limit + 1,
+    };
     let mut found = caller
         .serving
         .system
-        .list_rooms(after.as_ref(), limit + 1)
+        .store()
+        .rooms(&query)
         .await
         .map_err(store_problem)?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -116,9 +124,11 @@ async fn rooms(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPag
 async fn room(caller: Caller, Path(name): Path<String>) -> Result<Json<Room>, Problem> {
     let name = room_name("room", &name)?;
     let found = caller.serving.system.room(&name).await.map_err(store_problem)?;
-    found
-        .map(|room| Json(room.into()))
-        .ok_or_else(|| no_such_room(&name))
+    let (record, roster) = found.ok_or_else(|| no_such_room(&name))?;
+    let now_ms = caller.serving.system.clock().now_ms();
+    rights::decide(Operation::Read, &caller.user, &roster, now_ms)
+        .map_err(|code| Problem::new(code, rights::refusal_text(code)))?;
+    Ok(Json(record.into()))
 }
 
 async fn events(
@@ -133,7 +143,7 @@ async fn events(
         query.number("after")?,
         query.number("limit")?,
     )?;
-    let done = caller.room(&name)?.history(page).await?;
+    let done = caller.room(&name)?.history(&caller.user, page).await?;
     Ok(Json(EventPage {
         events: done.events.unwrap_or_default(),
         more: done.more.unwrap_or(false),
@@ -169,7 +179,14 @@ async fn send(
             .retry_after_ms(retry_after_ms)
         })?;
     let done = room
-        .send(&caller.user, message.cid, message.text, message.reply_to)
+        .act(
+            &caller.user,
+            Some(message.cid),
+            Change::Message {
+                text: message.text,
+                reply_to: message.reply_to,
+            },
+        )
         .await?;
     let sent = Sent {
         seq: done.seq.unwrap_or_default(),
@@ -210,7 +227,7 @@ impl FromRequestParts<Arc<Gate>> for Caller {
             .map_err(|error| Problem::new(ErrorCode::Unauthenticated, error.to_string()))?;
         Ok(Self {
             serving: Arc::clone(serving),
-            user,
+            user: Arc::new(user),
         })
     }
 }

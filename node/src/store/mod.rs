@@ -5,6 +5,7 @@ mod postgres;
 mod rows;
 mod sqlite;
 mod sqlite_append;
+mod sqlite_rights;
 
 use std::{sync::Arc, time::Duration};
 
