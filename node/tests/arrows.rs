@@ -1,6 +1,8 @@
 //! The compile-time arrows between the crates, and what a crate never has, hold in the dependency graph that cargo
 //! builds.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::Command,
