@@ -24,7 +24,7 @@ use crate::{
     context::User,
     outbox::Outbox,
     ports::{Append, Change},
-    room::{Begin, Join, Joined, Room, Rooms, SubscriberId},
+    room::{Begin, Join, Joined, LostGuard, Room, Rooms, SubscriberId},
     users::{Share, Users},
 };
 
@@ -283,7 +283,7 @@ impl Session {
         let subscriber = next_subscriber();
         room.join(Join {
             subscriber,
-            connection: myself.clone(),
+            guard: LostGuard::new(myself.clone(), subscriber),
             outbox: Arc::clone(&self.outbox),
             user: self.user.clone(),
             begin,

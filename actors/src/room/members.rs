@@ -7,10 +7,9 @@ use std::{
 };
 
 use protocol::{NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS, server::Done};
-use ractor::ActorRef;
 
 use super::{
-    Room,
+    LostGuard, Room,
     actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
     feed::{Feed, Fill},
     log::RoomLog,
@@ -62,28 +61,14 @@ pub(super) struct Subscriber {
     pub(super) user: User,
     pub(super) outbox: Arc<Outbox>,
     pub(super) feed: Feed,
-    /// The last `seq` that was put into the outbox, or the position that the client came with.
-    pub(super) cursor: u64,
-    guard: LostGuard,
+    /// Its cursor is the last `seq` that was put into the outbox, or the position that the client came with.
+    pub(super) guard: LostGuard,
 }
 
-/// Tells the connection should the room fail, so that it opens the room again where it was: rooms are caches of the
-/// log, and members need not notice.
-struct LostGuard {
-    connection: ActorRef<ConnectionMsg>,
-    subscriber: SubscriberId,
-    armed: bool,
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        if self.guard.armed {
-            let lost = ConnectionMsg::RoomLost {
-                subscriber: self.guard.subscriber,
-                cursor: self.cursor,
-            };
-            let _ = self.guard.connection.cast(lost);
-        }
+impl Subscriber {
+    /// The last `seq` that the subscriber was given.
+    pub(super) fn cursor(&self) -> u64 {
+        self.guard.cursor
     }
 }
 
@@ -229,7 +214,7 @@ impl Live {
         }
     }
 
-    fn open(&mut self, cx: &Cx<'_>, join: Join) {
+    fn open(&mut self, cx: &Cx<'_>, mut join: Join) {
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
             Begin::After(seq) if seq <= head => (seq, false),
@@ -244,25 +229,22 @@ impl Live {
             members: self.presence.count(),
             reset,
         };
+        join.guard.cursor = cursor;
+        let connection = join.guard.connection().clone();
         self.index.insert(join.subscriber, self.subscribers.len());
         self.subscribers.push(Subscriber {
             id: join.subscriber,
             user: join.user,
             outbox: join.outbox,
             feed: Feed::Held,
-            cursor,
-            guard: LostGuard {
-                connection: join.connection.clone(),
-                subscriber: join.subscriber,
-                armed: true,
-            },
+            guard: join.guard,
         });
         let opened = ConnectionMsg::Opened {
             room: cx.room.clone(),
             subscriber: join.subscriber,
             result: Ok(joined),
         };
-        let _ = join.connection.cast(opened);
+        let _ = connection.cast(opened);
         self.presence_changed(cx);
     }
 
@@ -280,7 +262,7 @@ impl Live {
         opening.for_head.retain(|(_, join)| join.subscriber != id);
         if let Some(position) = self.index.remove(&id) {
             let mut gone = self.subscribers.swap_remove(position);
-            gone.guard.armed = false;
+            gone.guard.disarm();
             if let Some(moved) = self.subscribers.get(position) {
                 self.index.insert(moved.id, position);
             }
@@ -392,7 +374,6 @@ impl Live {
     /// Forgets the notes on people who are gone, so that they do not pile up.
     pub(super) fn forget_absent(&mut self) {
         let here: HashSet<&str> = self.subscribers.iter().map(|s| &*s.user.person.id).collect();
-        self.typed.retain(|id, _| here.contains(&**id));
         self.marks.retain(|id, _| here.contains(&**id));
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod directory;
 mod feed;
 mod log;
+mod lost;
 mod members;
 mod presence;
 mod ring;
@@ -23,6 +24,7 @@ use ractor::ActorRef;
 
 pub(crate) use actor::{Begin, Join, Joined, RoomMsg, SubscriberId};
 pub use directory::Rooms;
+pub(crate) use lost::LostGuard;
 
 use crate::{
     answer::Answer,
