@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use load_tests::lab::Redis;
+use load_tests::lab::{Postgres, Redis, redis_for_tests};
 use protocol::{Codec, NodeFrame, NodeMessage};
 
 use crate::support::*;
@@ -91,6 +91,42 @@ async fn a_redis_that_dies_and_comes_back_empty_changes_nothing() {
     let talk = Arc::new(Talk::new(urls(&nodes), "without", 15, 6));
     let (log, lag) = verify(&talk, &talk.run().await);
     assert!(lag < CONVERGED, "without Redis: {lag:?}");
+    servers.holds(&talk.room, &log).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_freezes_and_crashes_loses_nothing_that_was_acked() {
+    let mut postgres = Postgres::start().await.unwrap();
+    let redis = redis_for_tests().unwrap();
+    let servers = Servers::at(&postgres.create_database().await.unwrap(), redis.url()).await;
+    let nodes = nodes(2, &servers.settings()).await;
+    let store_is = async |up: f64| {
+        for node in &nodes {
+            until("the node notices", async || {
+                node.metric("hubbub_store_up").await == up
+            })
+            .await;
+        }
+    };
+    let talk = Arc::new(Talk::new(urls(&nodes), "crashed", 12, 14));
+    let (seen, ()) = tokio::join!(talk.run(), async {
+        talk.acked(0.2).await;
+        postgres.pause().unwrap();
+        store_is(0.0).await;
+        postgres.resume().unwrap();
+        store_is(1.0).await;
+        talk.acked(0.5).await;
+        postgres.restart().await.unwrap();
+    });
+    let (log, lag) = verify(&talk, &seen);
+    assert!(
+        lag < CONVERGED,
+        "the last one had everything {lag:?} after the last ack"
+    );
+    assert!(
+        seen.iter().all(|seen| seen.reconnects == 0),
+        "clients wait, they are not sent away"
+    );
     servers.holds(&talk.room, &log).await;
 }
 

@@ -8,41 +8,45 @@ use super::Settings;
 
 /// An empty database, and a part of a Redis.
 pub(crate) struct Servers {
-    postgres: TestPostgres,
+    postgres_url: String,
     redis_url: String,
     prefix: String,
     pub(crate) pool: PgPool,
-    _redis: Option<TestRedis>,
+    _shared: (Option<TestPostgres>, Option<TestRedis>),
 }
 
 impl Servers {
-    /// With a Redis that others may use, too.
+    /// On servers that others may use, too.
     pub(crate) async fn shared() -> Self {
         let redis = redis_for_tests().unwrap();
-        let url = redis.url().to_owned();
-        Self {
-            _redis: Some(redis),
-            ..Self::with_redis(&url).await
-        }
+        let mut servers = Self::with_redis(redis.url()).await;
+        servers._shared.1 = Some(redis);
+        servers
     }
 
-    /// With the Redis at `url`.
+    /// With a Redis of the test's.
     pub(crate) async fn with_redis(url: &str) -> Self {
         let postgres = postgres_for_tests().await.unwrap();
-        let pool = Box::pin(PgPool::connect(postgres.url())).await.unwrap();
+        let mut servers = Self::at(postgres.url(), url).await;
+        servers._shared.0 = Some(postgres);
+        servers
+    }
+
+    /// With an empty database and a Redis of the test's.
+    pub(crate) async fn at(postgres_url: &str, redis_url: &str) -> Self {
         Self {
-            postgres,
-            redis_url: url.to_owned(),
+            postgres_url: postgres_url.to_owned(),
+            redis_url: redis_url.to_owned(),
             prefix: format!("test-{:016x}", fastrand::u64(..)),
-            pool,
-            _redis: None,
+            pool: Box::pin(PgPool::connect(postgres_url)).await.unwrap(),
+            _shared: (None, None),
         }
     }
 
     /// What a node is told to find them.
     pub(crate) fn settings(&self) -> Settings {
         super::settings(&[
-            ("store.url", self.postgres.url()),
+            ("store.url", &self.postgres_url),
             ("bus.url", &self.redis_url),
             ("bus.prefix", &self.prefix),
         ])
