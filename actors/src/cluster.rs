@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use protocol::{NodeFrame, NodeMessage, RoomName};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -20,6 +21,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 /// Rooms whose heads are asked for at once.
 const HEADS_AT_ONCE: usize = 1_000;
+/// Rooms whose heads are asked of the store in one round while the bus is up; the others of that round are asked of
+/// the bus. Bounds what a node with very many rooms costs the store.
+const STORE_HEADS_A_ROUND: usize = 2 * HEADS_AT_ONCE;
 
 pub(crate) struct Cluster {
     pub(crate) rooms: Rooms,
@@ -34,6 +38,8 @@ pub(crate) enum ClusterMsg {
 
 pub(crate) struct State {
     bus_up: bool,
+    /// The last room that was asked of the store in its turn.
+    turn: Arc<Mutex<Option<RoomName>>>,
     /// Reconciliations and looks at the store run beside the actor, one of each at a time.
     reconciling: Option<JoinHandle<()>>,
     watching: Option<JoinHandle<()>>,
@@ -69,6 +75,7 @@ impl Actor for Cluster {
         myself.send_interval(WATCH_EVERY, || ClusterMsg::WatchStore);
         Ok(State {
             bus_up: false,
+            turn: Arc::default(),
             reconciling: None,
             watching: None,
             reader,
@@ -84,7 +91,8 @@ impl Actor for Cluster {
         match message {
             ClusterMsg::Reconcile => {
                 if is_free(state.reconciling.as_ref()) {
-                    state.reconciling = Some(tokio::spawn(reconcile(self.rooms.clone(), state.bus_up)));
+                    let turn = state.bus_up.then(|| Arc::clone(&state.turn));
+                    state.reconciling = Some(tokio::spawn(reconcile(self.rooms.clone(), turn)));
                 }
             }
             ClusterMsg::WatchStore => {
@@ -102,7 +110,7 @@ impl Actor for Cluster {
                     .set(if up { 1.0 } else { 0.0 });
                 if up {
                     // Whatever was published meanwhile is missed: ask the store, for all rooms at once.
-                    tokio::spawn(reconcile(self.rooms.clone(), false));
+                    tokio::spawn(reconcile(self.rooms.clone(), None));
                 }
             }
         }
@@ -156,22 +164,43 @@ fn pass_on(rooms: &Rooms, payload: &Bytes) {
     }
 }
 
-/// Tells every room with members what its head is: from the bus, or from the store if the bus does not answer.
-async fn reconcile(rooms: Rooms, by_bus: bool) {
-    let context = rooms.context();
-    let with_members = rooms.with_members();
-    for rooms in with_members.chunks(HEADS_AT_ONCE) {
-        let names: Vec<RoomName> = rooms.iter().map(|room| room.name().clone()).collect();
-        if by_bus && let Ok(heads) = context.bus.heads(&names).await {
-            hint(rooms, heads);
-            continue;
+/// Tells every room with members what its head is. The store is asked although the bus remembers heads too: what a
+/// node committed that was cut off from the bus, or killed before it could tell, only the store knows. With `turn` the
+/// bus is up, and the store is asked for so many rooms a round, in turn.
+async fn reconcile(rooms: Rooms, turn: Option<Arc<Mutex<Option<RoomName>>>>) {
+    let mut of_store = rooms.with_members();
+    let of_bus = match turn {
+        Some(turn) if of_store.len() > STORE_HEADS_A_ROUND => {
+            of_store.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+            let mut last = turn.lock();
+            let begun = last
+                .as_ref()
+                .map_or(0, |last| of_store.partition_point(|room| room.name() <= last));
+            of_store.rotate_left(begun);
+            let others = of_store.split_off(STORE_HEADS_A_ROUND);
+            *last = of_store.last().map(|room| room.name().clone());
+            others
         }
-        match tokio::time::timeout(STATUS_TIMEOUT, context.store.heads(&names)).await {
+        _ => Vec::new(),
+    };
+    let context = rooms.context();
+    for rooms in of_bus.chunks(HEADS_AT_ONCE) {
+        // A bus that does not answer is down, and then the store is asked for all.
+        if let Ok(heads) = context.bus.heads(&names(rooms)).await {
+            hint(rooms, heads);
+        }
+    }
+    for rooms in of_store.chunks(HEADS_AT_ONCE) {
+        match tokio::time::timeout(STATUS_TIMEOUT, context.store.heads(&names(rooms))).await {
             Ok(Ok(heads)) => hint(rooms, heads.into_iter().map(Some)),
-            // The next reconciliation is a second away.
+            // The next reconciliation is at most a second away.
             Ok(Err(_)) | Err(_) => return,
         }
     }
+}
+
+fn names(rooms: &[Room]) -> Vec<RoomName> {
+    rooms.iter().map(|room| room.name().clone()).collect()
 }
 
 fn hint(rooms: &[Room], heads: impl IntoIterator<Item = Option<u64>>) {

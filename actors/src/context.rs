@@ -24,18 +24,80 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<StoreClock>,
 }
 
-/// Somebody who has said who they are.
+/// Somebody who has said who they are, and what their credential lets them do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Id and name.
     pub person: Person,
+    /// What they are to the whole server; what they are in a room is another matter.
+    pub standing: Standing,
+    /// What their credential is good for.
+    pub scopes: Scopes,
+    /// Which credential it is: ending it ends the connections that were opened with it.
+    pub credential: Credential,
+}
+
+/// What somebody is to the whole server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
     /// Not signed up: comes back with a guest's token only.
-    pub guest: bool,
+    Guest,
+    /// Has an account, here or in the application that vouches for them, or is a bot.
+    Registered,
+    /// Runs the server.
+    Administrator,
+}
+
+/// What a credential is good for, within what its holder may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scopes {
+    /// Reading rooms, their history and who is there.
+    pub read: bool,
+    /// Writing messages, edits, deletions of one's own, reactions, read markers.
+    pub write: bool,
+    /// Changing rooms, memberships and other people's messages.
+    pub moderate: bool,
+    /// What only administrators may, and one's own account.
+    pub manage: bool,
+}
+
+impl Scopes {
+    /// All of them: what a person's own credential has.
+    pub const ALL: Self = Self {
+        read: true,
+        write: true,
+        moderate: true,
+        manage: true,
+    };
+}
+
+/// A credential, as far as it can be taken back or runs out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Credential {
+    /// The id of the session or API key; none for tokens that are not kept in the store.
+    pub id: Option<Arc<str>>,
+    /// When it ends by itself, in Unix milliseconds by the store's clock.
+    pub expires_at: Option<u64>,
 }
 
 impl User {
+    /// A guest.
+    pub fn guest(person: Person) -> Self {
+        Self {
+            person,
+            standing: Standing::Guest,
+            scopes: Scopes::ALL,
+            credential: Credential::default(),
+        }
+    }
+
+    /// Whether this is a guest.
+    pub fn is_guest(&self) -> bool {
+        self.standing == Standing::Guest
+    }
+
     /// The role that the user has in a public room.
     pub(crate) fn role(&self) -> &'static str {
-        if self.guest { "guest" } else { "member" }
+        if self.is_guest() { "guest" } else { "member" }
     }
 }

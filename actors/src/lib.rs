@@ -25,6 +25,6 @@ mod supervisor;
 mod system;
 mod users;
 
-pub use context::User;
+pub use context::{Credential, Scopes, Standing, User};
 pub use settings::Settings;
 pub use system::{StartError, System};

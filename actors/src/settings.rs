@@ -30,7 +30,8 @@ pub struct Settings {
     pub presence_people: u64,
     /// How long a room without members stays active.
     pub room_idle: Duration,
-    /// Pause between two reconciliations of heads.
+    /// Pause between two reconciliations of heads. Below a second by what it takes to read a hole: that is how long
+    /// clients may take to converge.
     pub reconcile_every: Duration,
     /// How long an early event is held before the hole is read from the store.
     pub hole_patience: Duration,
@@ -51,7 +52,7 @@ impl Default for Settings {
             connections_per_user: 100,
             presence_people: 200,
             room_idle: Duration::from_secs(30),
-            reconcile_every: Duration::from_secs(1),
+            reconcile_every: Duration::from_millis(900),
             hole_patience: Duration::from_millis(30),
         }
     }

@@ -55,7 +55,7 @@ impl Authenticator {
     pub(crate) fn verify(&self, token: &str) -> Result<User, Unauthenticated> {
         let person = self.0.guests.verify(token).ok_or(Unauthenticated)?;
         if self.0.guests_allowed {
-            Ok(User { person, guest: true })
+            Ok(User::guest(person))
         } else {
             Err(Unauthenticated)
         }
@@ -90,7 +90,7 @@ impl Authenticator {
                     Unauthenticated
                 })?;
                 Ok(Authenticated {
-                    user: User { person, guest: true },
+                    user: User::guest(person),
                     new_token: Some(token),
                 })
             }
