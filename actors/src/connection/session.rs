@@ -24,7 +24,7 @@ use crate::{
     context::User,
     outbox::Outbox,
     ports::Change,
-    room::{Begin, Join, Joined, Room, Rooms, SubscriberId, Write},
+    room::{Begin, Join, Joined, LostGuard, Room, Rooms, SubscriberId, Write},
     users::{Share, Users},
 };
 
@@ -286,7 +286,7 @@ impl Session {
         let subscriber = next_subscriber();
         room.join(Join {
             subscriber,
-            connection: myself.clone(),
+            guard: LostGuard::new(myself.clone(), subscriber),
             outbox: Arc::clone(&self.outbox),
             user: Arc::clone(&self.user),
             begin,

@@ -54,6 +54,8 @@ pub enum Fault {
     Refuse(StoreError),
     /// It is done, but the answer is this error.
     LoseAnswer(StoreError),
+    /// Nothing is done, and the caller's task panics, as with a fault in an adapter.
+    Panic,
 }
 
 #[derive(Default)]
@@ -142,8 +144,11 @@ impl MemoryStore {
             (link.take_fault(call), link.delay_before, link.delay_after)
         };
         pause(before).await;
-        if let Some(Fault::Refuse(error)) = fault {
-            return Err(error);
+        match &fault {
+            Some(Fault::Refuse(error)) => return Err(error.clone()),
+            #[allow(clippy::panic, reason = "that is what was ordered")]
+            Some(Fault::Panic) => panic!("a panic in {call:?}, as ordered"),
+            Some(Fault::LoseAnswer(_)) | None => {}
         }
         let answer = work(&mut self.data.lock());
         pause(after).await;

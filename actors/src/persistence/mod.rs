@@ -158,3 +158,6 @@ impl PersistenceSupervisor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

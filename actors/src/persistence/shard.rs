@@ -47,6 +47,8 @@ pub(super) enum ShardMsg {
     Finished,
     /// Answered when nothing waits and nothing is under way.
     Flush(oneshot::Sender<()>),
+    #[cfg(test)]
+    Fail,
 }
 
 pub(super) struct Shard {
@@ -84,6 +86,8 @@ impl Actor for Shard {
                 state.flushing.push(done);
                 None
             }
+            #[cfg(test)]
+            ShardMsg::Fail => return Err("ordered by a test".into()),
         };
         if let Some(batch) = batch {
             self.start_commit(myself, batch);
@@ -104,10 +108,19 @@ impl Shard {
         let store = Arc::clone(&self.store);
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
+            let _finished = Finished(myself);
             commit(&*store, &metrics, batch).await;
-            // The actor is gone only when the node ends.
-            let _ = myself.cast(ShardMsg::Finished);
         });
+    }
+}
+
+/// A batch under way. Dropped when it has ended, also by a panic in the store, it lets the next one begin.
+struct Finished(ActorRef<ShardMsg>);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        // A shard that is gone has nothing more to commit.
+        let _ = self.0.cast(ShardMsg::Finished);
     }
 }
 

@@ -9,7 +9,11 @@ use std::{
 use protocol::{NodeMessage, client::Page};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{Room, Shared, directory::WeakRooms, members::Live};
+use super::{
+    LostGuard, Room, Shared,
+    directory::{Listed, WeakRooms},
+    members::Live,
+};
 use crate::{
     answer::Answer,
     connection::ConnectionMsg,
@@ -31,7 +35,8 @@ pub(crate) struct SubscriberId(pub(crate) u64);
 /// and gets nothing until [`RoomMsg::Start`].
 pub(crate) struct Join {
     pub(crate) subscriber: SubscriberId,
-    pub(crate) connection: ActorRef<ConnectionMsg>,
+    /// The connection, which is told should the join be lost.
+    pub(crate) guard: LostGuard,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) user: Arc<User>,
     pub(crate) begin: Begin,
@@ -126,6 +131,8 @@ pub(super) struct RoomActor {
 }
 
 pub(super) struct State {
+    /// Dropped before the phase, whose members come back for a room in the directory: it must not be this one.
+    _listed: Listed,
     phase: Phase,
     budget: Arc<Budget>,
 }
@@ -154,6 +161,7 @@ impl Actor for RoomActor {
         self.check_idle_later(&myself);
         let budget = Budget::new(self.context.settings.pending_room_bytes, None);
         Ok(State {
+            _listed: self.rooms.listed(&self.shared.name, myself.get_id()),
             phase: Phase::Cold,
             budget,
         })
@@ -358,14 +366,15 @@ fn wants_creation(message: &RoomMsg) -> bool {
 /// Refuses what waited for a room that does not exist or could not be read.
 fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option<&StoreError>) {
     match message {
-        RoomMsg::Join(join) => {
+        RoomMsg::Join(mut join) => {
+            join.guard.disarm();
             let refusal = crate::connection::OpenRefusal::from_store(error);
             let opened = ConnectionMsg::Opened {
                 room,
                 subscriber: join.subscriber,
                 result: Err(refusal),
             };
-            let _ = join.connection.cast(opened);
+            let _ = join.guard.connection().cast(opened);
         }
         RoomMsg::Write(write) => refuse_answer(write.1, name, error),
         RoomMsg::History(_, _, answer)

@@ -189,7 +189,6 @@ impl Live {
     /// Forgets notes on people who are gone, so that they do not pile up.
     pub(super) fn forget_absent(&mut self, now_ms: u64) {
         let here: HashSet<&str> = self.subscribers.iter().map(|s| &*s.user.person.id).collect();
-        self.typed.retain(|id, _| here.contains(&**id));
         self.marks.retain(|id, _| here.contains(&**id));
         self.forget_pace(now_ms);
     }

@@ -135,32 +135,31 @@ impl Live {
             return deny(answer, code, cx.room.name());
         }
         let user = user.person.clone();
-        let now = Instant::now();
-        let recently = self
-            .typed
-            .get(&user.id)
-            .is_some_and(|last| now.duration_since(*last) < TYPING_PACE);
-        if !recently {
-            self.typed.insert(Arc::clone(&user.id), now);
+        if self.show_typing(cx, &user) {
             let message = NodeMessage::Typing {
                 room: cx.room.name().clone(),
-                user: user.clone(),
+                user,
             };
             publish(cx.context, &message, None);
-            self.show_typing(cx, user);
         }
         answer.done(Done::default());
     }
 
-    pub(super) fn show_typing(&self, cx: &Cx<'_>, user: Person) {
-        let id = Arc::clone(&user.id);
-        self.broadcast(
-            ServerFrame::Typing {
-                room: cx.room.name().clone(),
-                user,
-            },
-            Some(&id),
-        );
+    /// Tells the members, unless they were told a moment ago, here or by another node. Returns whether it did.
+    pub(super) fn show_typing(&mut self, cx: &Cx<'_>, user: &Person) -> bool {
+        let now = Instant::now();
+        self.typed
+            .retain(|_, last| now.duration_since(*last) < TYPING_PACE);
+        if self.typed.contains_key(&user.id) {
+            return false;
+        }
+        self.typed.insert(Arc::clone(&user.id), now);
+        let typing = ServerFrame::Typing {
+            room: cx.room.name().clone(),
+            user: user.clone(),
+        };
+        self.broadcast(typing, Some(&user.id));
+        true
     }
 }
 

@@ -10,10 +10,9 @@ use protocol::{
     ErrorCode, Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame,
     limits::DEFAULT_JOIN_EVENTS, server::Done,
 };
-use ractor::ActorRef;
 
 use super::{
-    Room,
+    LostGuard, Room,
     actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
     commands::deny,
     feed::{Feed, Fill},
@@ -71,28 +70,14 @@ pub(super) struct Subscriber {
     pub(super) user: Arc<User>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) feed: Feed,
-    /// The last `seq` that was put into the outbox, or the position that the client came with.
-    pub(super) cursor: u64,
-    guard: LostGuard,
+    /// Its cursor is the last `seq` that was put into the outbox, or the position that the client came with.
+    pub(super) guard: LostGuard,
 }
 
-/// Tells the connection should the room fail, so that it opens the room again where it was: rooms are caches of the
-/// log, and members need not notice.
-struct LostGuard {
-    connection: ActorRef<ConnectionMsg>,
-    subscriber: SubscriberId,
-    armed: bool,
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        if self.guard.armed {
-            let lost = ConnectionMsg::RoomLost {
-                subscriber: self.guard.subscriber,
-                cursor: self.cursor,
-            };
-            let _ = self.guard.connection.cast(lost);
-        }
+impl Subscriber {
+    /// The last `seq` that the subscriber was given.
+    pub(super) fn cursor(&self) -> u64 {
+        self.guard.cursor
     }
 }
 
@@ -247,9 +232,9 @@ impl Live {
         }
     }
 
-    fn open(&mut self, cx: &Cx<'_>, join: Join) {
+    fn open(&mut self, cx: &Cx<'_>, mut join: Join) {
         if let Err(code) = self.decide(cx, &join.user, Operation::Read) {
-            return refuse_join(cx, &join, code);
+            return refuse_join(cx, join, code);
         }
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
@@ -265,25 +250,22 @@ impl Live {
             members: self.presence.count(),
             reset,
         };
+        join.guard.cursor = cursor;
+        let connection = join.guard.connection().clone();
         self.index.insert(join.subscriber, self.subscribers.len());
         self.subscribers.push(Subscriber {
             id: join.subscriber,
             user: join.user,
             outbox: join.outbox,
             feed: Feed::Held,
-            cursor,
-            guard: LostGuard {
-                connection: join.connection.clone(),
-                subscriber: join.subscriber,
-                armed: true,
-            },
+            guard: join.guard,
         });
         let opened = ConnectionMsg::Opened {
             room: cx.room.clone(),
             subscriber: join.subscriber,
             result: Ok(joined),
         };
-        let _ = join.connection.cast(opened);
+        let _ = connection.cast(opened);
         self.presence_changed(cx);
     }
 
@@ -311,7 +293,7 @@ impl Live {
     fn remove(&mut self, cx: &Cx<'_>, id: SubscriberId) -> Option<Subscriber> {
         let position = self.index.remove(&id)?;
         let mut gone = self.subscribers.swap_remove(position);
-        gone.guard.armed = false;
+        gone.guard.disarm();
         if let Some(moved) = self.subscribers.get(position) {
             self.index.insert(moved.id, position);
         }
@@ -338,7 +320,7 @@ impl Live {
             if let Some(gone) = self.remove(cx, id) {
                 let _ = gone
                     .guard
-                    .connection
+                    .connection()
                     .cast(ConnectionMsg::SentOut { subscriber: id });
             }
         }
@@ -454,13 +436,14 @@ fn sent_out(event: &Event) -> Option<&str> {
     }
 }
 
-fn refuse_join(cx: &Cx<'_>, join: &Join, code: ErrorCode) {
+fn refuse_join(cx: &Cx<'_>, mut join: Join, code: ErrorCode) {
+    join.guard.disarm();
     let refused = ConnectionMsg::Opened {
         room: cx.room.clone(),
         subscriber: join.subscriber,
         result: Err(OpenRefusal::denied(code)),
     };
-    let _ = join.connection.cast(refused);
+    let _ = join.guard.connection().cast(refused);
 }
 
 impl Cx<'_> {

@@ -6,6 +6,7 @@ mod commands;
 mod directory;
 mod feed;
 mod log;
+mod lost;
 mod members;
 mod presence;
 mod ring;
@@ -24,6 +25,7 @@ use ractor::ActorRef;
 
 pub(crate) use actor::{Begin, Join, Joined, RoomMsg, SubscriberId, Write};
 pub use directory::Rooms;
+pub(crate) use lost::LostGuard;
 
 use crate::{answer::Answer, context::User, persistence::Committed, ports::Change};
 
