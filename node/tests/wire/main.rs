@@ -1,0 +1,5 @@
+//! The wire, sentence by sentence (`docs/protocol.md`): a node in this process, or the built binary, and a client that
+//! knows nothing but sockets and bytes.
+
+mod process;
+mod support;
