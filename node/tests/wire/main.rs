@@ -1,5 +1,6 @@
 //! The wire, sentence by sentence (`docs/protocol.md`): a node in this process, or the built binary, and a client that
 //! knows nothing but sockets and bytes.
 
+mod frames;
 mod process;
 mod support;
