@@ -76,6 +76,12 @@ pub(crate) enum RoomMsg {
         seq: u64,
         answer: Answer,
     },
+    /// What was written before a [`RoomMsg::MarkRead`] is committed.
+    MarkDue {
+        user: Person,
+        seq: u64,
+        answer: Answer,
+    },
     /// The store's marker of somebody who wants to move it to `seq`.
     MarkKnown {
         user: Person,
@@ -229,6 +235,7 @@ impl RoomActor {
             | RoomMsg::History(..)
             | RoomMsg::Presence(_)
             | RoomMsg::MarkRead { .. }
+            | RoomMsg::MarkDue { .. }
             | RoomMsg::Typing(..) => waiting.push(message),
             _ => {}
         }
@@ -344,6 +351,7 @@ fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option
         RoomMsg::History(_, answer)
         | RoomMsg::Presence(answer)
         | RoomMsg::MarkRead { answer, .. }
+        | RoomMsg::MarkDue { answer, .. }
         | RoomMsg::Typing(_, answer) => refuse_answer(answer, name, error),
         _ => {}
     }

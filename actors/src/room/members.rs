@@ -136,7 +136,8 @@ impl Live {
             RoomMsg::Presence(answer) => {
                 answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
             }
-            RoomMsg::MarkRead { user, seq, answer } => self.mark_read(cx, user, seq, answer),
+            RoomMsg::MarkRead { user, seq, answer } => Self::take_mark(cx, user, seq, answer),
+            RoomMsg::MarkDue { user, seq, answer } => self.mark_read(cx, user, seq, answer),
             RoomMsg::MarkKnown {
                 user,
                 known,

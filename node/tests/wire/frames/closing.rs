@@ -141,8 +141,11 @@ async fn a_frame_has_at_most_64_kib() {
         raw.frame(false, 0, &whole[1..40_000]).await;
         raw.frame(true, PING, b"between").await;
         raw.frame(true, 0, &whole[40_000..]).await;
-        assert_eq!(raw.read().await, Incoming::Pong(b"between".to_vec()));
-        assert_eq!(raw.next().await["op"], "pong");
+        // The two answers may overtake one another.
+        let answers = [raw.read().await, raw.read().await];
+        assert!(answers.contains(&Incoming::Pong(b"between".to_vec())), "{answers:?}");
+        let is_answer = |a: &Incoming| matches!(a, Incoming::Data(frame) if frame["op"] == "pong");
+        assert!(answers.iter().any(is_answer), "{answers:?}");
 
         let above = padded(&raw, MAX_FRAME_BYTES + 1);
         raw.payload(&above).await;
