@@ -2,5 +2,6 @@
 //! knows nothing but sockets and bytes.
 
 mod frames;
+mod hello;
 mod process;
 mod support;

@@ -53,17 +53,19 @@ impl Raw {
     pub(crate) async fn open(address: SocketAddr, codec: Codec, headers: &[(&str, &str)]) -> Self {
         let offer = ("sec-websocket-protocol", codec.subprotocol());
         let headers: Vec<_> = headers.iter().copied().chain([offer]).collect();
-        let raw = Self::try_open(address, "/ws", codec, &headers).await;
+        let raw = Self::try_open(address, "/ws", codec, &headers, &[]).await;
         assert_eq!(raw.upgraded.status, 101, "{:?}", raw.upgraded);
         raw
     }
 
-    /// Asks for an upgrade of `path` with exactly `headers` beside the mechanical ones.
+    /// Asks for an upgrade of `path` with exactly `headers` beside the mechanical ones, and sends `early` right behind
+    /// without waiting for the answer.
     pub(crate) async fn try_open(
         address: SocketAddr,
         path: &str,
         codec: Codec,
         headers: &[(&str, &str)],
+        early: &[u8],
     ) -> Self {
         let mut head = format!("GET {path} HTTP/1.1\r\n");
         if !headers.iter().any(|(name, _)| *name == "host") {
@@ -75,7 +77,8 @@ impl Raw {
         within("the upgrade", async {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.set_nodelay(true).unwrap();
-            stream.write_all(format!("{head}\r\n").as_bytes()).await.unwrap();
+            let request = [format!("{head}\r\n").as_bytes(), early].concat();
+            stream.write_all(&request).await.unwrap();
             let (upgraded, unread) = http::read_answer(&mut stream).await;
             Self {
                 stream,
@@ -100,18 +103,22 @@ impl Raw {
 
     /// The payload of a frame in this connection's codec.
     pub(crate) fn encode(&self, frame: &Value) -> Vec<u8> {
-        match self.codec {
-            Codec::Json => serde_json::to_vec(frame).unwrap(),
-            Codec::Msgpack => rmp_serde::to_vec(frame).unwrap(),
-        }
+        encode(self.codec, frame)
     }
 
     /// The opcode of this connection's data frames.
     pub(crate) fn opcode(&self) -> u8 {
-        match self.codec {
-            Codec::Json => TEXT,
-            Codec::Msgpack => BINARY,
-        }
+        opcode(self.codec)
+    }
+
+    /// Writes `count` messages into an open room, without waiting for each, and reads their events.
+    pub(crate) async fn fill(&mut self, room: &str, count: usize) {
+        let run = fastrand::u64(..);
+        let sends: Vec<_> = (0..count)
+            .map(|n| json!({ "op": "send", "room": room, "cid": format!("{run:x}-{n}"), "text": format!("{n}") }))
+            .collect();
+        self.bytes(&frames(self.codec, &sends)).await;
+        self.events(room, count).await;
     }
 
     /// Sends a frame.
@@ -288,6 +295,25 @@ impl Raw {
         }
         Some(self.unread.drain(..count).collect())
     }
+}
+
+fn encode(codec: Codec, frame: &Value) -> Vec<u8> {
+    match codec {
+        Codec::Json => serde_json::to_vec(frame).unwrap(),
+        Codec::Msgpack => rmp_serde::to_vec(frame).unwrap(),
+    }
+}
+
+fn opcode(codec: Codec) -> u8 {
+    match codec {
+        Codec::Json => TEXT,
+        Codec::Msgpack => BINARY,
+    }
+}
+
+/// Many frames, to be sent at once.
+pub(crate) fn frames(codec: Codec, all: &[Value]) -> Vec<u8> {
+    all.iter().flat_map(|value| frame(true, opcode(codec), &encode(codec, value))).collect()
 }
 
 /// A masked frame, as clients send it.
