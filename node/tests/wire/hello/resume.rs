@@ -152,7 +152,7 @@ async fn welcome_comes_before_any_frame_of_a_room() {
         for round in 0..20 {
             let mut raw = node.open(codec).await;
             let hello = json!({ "op": "hello", "token": token, "epoch": epoch, "resume": { &room: 3 } });
-            let (_, ()) = tokio::join!(writer.fill(&room, 20), raw.say(&hello));
+            tokio::join!(writer.fill(&room, 20), raw.say(&hello));
             let welcome = raw.next().await;
             assert_eq!(welcome["op"], "welcome", "round {round}: {welcome}");
             let head = welcome["rooms"][&room]["head"].as_u64().unwrap();
