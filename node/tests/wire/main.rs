@@ -6,3 +6,4 @@ mod frames;
 mod hello;
 mod process;
 mod support;
+mod upgrade;
