@@ -4,6 +4,7 @@
 mod commands;
 mod frames;
 mod hello;
+mod metrics;
 mod process;
 mod support;
 mod upgrade;

@@ -1,12 +1,13 @@
 //! A node in this process.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use actors::memory::{LocalBus, MemoryStore};
 use node::{Server, cli};
 use protocol::Codec;
 use tempfile::TempDir;
 
-use super::{Raw, http};
+use super::{Raw, eventually, http};
 
 /// A node on ports of its own, with SQLite in a folder of its own. Ends with the test's runtime.
 pub(crate) struct Node {
@@ -32,15 +33,27 @@ impl Node {
 
     /// With a store that outlives it.
     pub(crate) async fn in_folder(folder: &Path, settings: &[&str]) -> Self {
+        let mut node = Self::bound(folder, settings);
+        node.server.start().await.unwrap();
+        node
+    }
+
+    /// With a store and a bus of the test's, where nothing is in a folder.
+    pub(crate) async fn on(store: MemoryStore, bus: LocalBus, settings: &[&str]) -> Self {
+        let mut node = Self::bound(Path::new("/nonexistent"), settings);
+        node.server.start_with(Arc::new(store), Arc::new(bus)).await.unwrap();
+        node
+    }
+
+    /// With open listeners, and nothing behind them yet.
+    pub(crate) fn bound(folder: &Path, settings: &[&str]) -> Self {
         let data_dir = format!("data_dir={}", folder.display());
         let own = ["http.listen=127.0.0.1:0", "http.private_listen=127.0.0.1:0", &data_dir];
         let flags = own.iter().chain(settings).flat_map(|setting| ["--set", setting]);
         let line = std::iter::once("node").chain(flags).map(Into::into);
         let invocation = cli::parse_from(line, [], folder.to_owned()).unwrap();
-        let mut server = Server::bind(invocation.config).unwrap();
-        server.start().await.unwrap();
         Self {
-            server,
+            server: Server::bind(invocation.config).unwrap(),
             _folder: None,
         }
     }
@@ -81,11 +94,20 @@ impl Node {
     /// The value of a metric with exactly these labels, as text such as `name{label="value"}`.
     pub(crate) async fn metric(&self, series: &str) -> f64 {
         let text = http::get(self.private(), "/metrics").await.body;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no `{series}` in\n{text}"))
-            .parse()
-            .unwrap()
+        sample(&text, series).unwrap_or_else(|| panic!("no `{series}` in\n{text}"))
     }
+
+    /// Waits until a metric has this value: counting may come a moment behind what is counted.
+    pub(crate) async fn metric_becomes(&self, series: &str, value: f64) {
+        eventually(&format!("`{series}` to be {value}"), || async {
+            (self.metric(series).await == value).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The value of a series in the text of `/metrics`.
+pub(crate) fn sample(text: &str, series: &str) -> Option<f64> {
+    let mut values = text.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    values.next().map(|value| value.parse().unwrap())
 }
