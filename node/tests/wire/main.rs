@@ -5,6 +5,7 @@ mod commands;
 mod frames;
 mod hello;
 mod metrics;
+mod over_http;
 mod process;
 mod support;
 mod upgrade;

@@ -96,7 +96,13 @@ async fn a_target_is_a_message_of_this_room_and_ones_own() {
         let mut bob = node.joined(codec, "Bob", &room).await;
         bob.ok(json!({ "op": "join", "room": other })).await;
         ada.send(&room, "1", "mine").await;
-        change(&mut ada, json!({ "op": "edit", "seq": 1, "text": "mine!" }), &room, "2").await;
+        change(
+            &mut ada,
+            json!({ "op": "edit", "seq": 1, "text": "mine!" }),
+            &room,
+            "2",
+        )
+        .await;
         for command in [
             json!({ "op": "edit", "seq": 1, "text": "yours" }),
             json!({ "op": "delete", "seq": 1 }),
@@ -115,12 +121,19 @@ async fn a_target_is_a_message_of_this_room_and_ones_own() {
             }
         }
         for target in [2, 99] {
-            let react = json!({ "op": "react", "room": room, "cid": "x", "seq": target, "emoji": "+", "on": true });
+            let react =
+                json!({ "op": "react", "room": room, "cid": "x", "seq": target, "emoji": "+", "on": true });
             bob.refused(react, "not_found").await;
         }
         // Everybody may react, and a `cid` of what was refused is not kept.
         assert_eq!(
-            change(&mut bob, json!({ "op": "react", "seq": 1, "emoji": "+", "on": true }), &room, "x").await,
+            change(
+                &mut bob,
+                json!({ "op": "react", "seq": 1, "emoji": "+", "on": true }),
+                &room,
+                "x"
+            )
+            .await,
             3
         );
     })

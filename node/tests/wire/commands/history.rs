@@ -9,10 +9,18 @@ use crate::support::{Node, with_both};
 fn page(answer: &Value) -> (u64, u64, bool) {
     let events = answer["events"].as_array().unwrap();
     for pair in events.windows(2) {
-        assert_eq!(pair[0]["seq"].as_u64().unwrap() + 1, pair[1]["seq"].as_u64().unwrap(), "ascending");
+        assert_eq!(
+            pair[0]["seq"].as_u64().unwrap() + 1,
+            pair[1]["seq"].as_u64().unwrap(),
+            "ascending"
+        );
     }
     let seq = |event: Option<&Value>| event.map_or(0, |event| event["seq"].as_u64().unwrap());
-    (seq(events.first()), seq(events.last()), answer["more"].as_bool().unwrap())
+    (
+        seq(events.first()),
+        seq(events.last()),
+        answer["more"].as_bool().unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -87,7 +95,9 @@ async fn a_page_of_large_messages_can_be_paged_on() {
         }
         let mut last = 0;
         loop {
-            let answer = ada.ok(json!({ "op": "history", "room": room, "after": last, "limit": 200 })).await;
+            let answer = ada
+                .ok(json!({ "op": "history", "room": room, "after": last, "limit": 200 }))
+                .await;
             let (first, end, more) = page(&answer);
             assert_eq!(first, last + 1);
             last = end;

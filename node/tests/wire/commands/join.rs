@@ -33,9 +33,14 @@ async fn where_rooms_are_not_made_there_is_none() {
     with_both(|codec| async move {
         let mut ada = node.guest(codec, "Ada").await;
         for _ in 0..2 {
-            ada.refused(json!({ "op": "join", "room": "lobby" }), "not_found").await;
+            ada.refused(json!({ "op": "join", "room": "lobby" }), "not_found")
+                .await;
         }
-        ada.refused(json!({ "op": "send", "room": "lobby", "cid": "1", "text": "x" }), "not_joined").await;
+        ada.refused(
+            json!({ "op": "send", "room": "lobby", "cid": "1", "text": "x" }),
+            "not_joined",
+        )
+        .await;
         ada.ok(json!({ "op": "leave", "room": "lobby" })).await;
     })
     .await;
@@ -67,7 +72,11 @@ async fn a_join_says_where_it_begins() {
                 join["id"] = 7.into();
                 ada.say(&join).await;
                 let joined = ada.first(|frame| frame["op"] != "presence").await;
-                assert_eq!((&joined["op"], &joined["id"]), (&json!("ok"), &json!(7)), "{join}: {joined}");
+                assert_eq!(
+                    (&joined["op"], &joined["id"]),
+                    (&json!("ok"), &json!(7)),
+                    "{join}: {joined}"
+                );
                 assert_eq!(joined["head"], 60, "{join}: {joined}");
                 assert_eq!(joined.get("reset"), None, "{join}: {joined}");
                 if before < 60 {
@@ -81,7 +90,11 @@ async fn a_join_says_where_it_begins() {
         }
         let both = json!({ "op": "join", "room": room, "after": 1, "limit": 1 });
         ada.refused(both, "bad_request").await;
-        ada.refused(json!({ "op": "join", "room": room, "limit": 1_001 }), "bad_request").await;
+        ada.refused(
+            json!({ "op": "join", "room": room, "limit": 1_001 }),
+            "bad_request",
+        )
+        .await;
     })
     .await;
 }
@@ -93,11 +106,21 @@ async fn a_position_beyond_the_head_resets() {
         let room = room_for(codec);
         let mut ada = node.joined(codec, "Ada", &room).await;
         let reset = ada.ok(json!({ "op": "join", "room": room, "after": 1 })).await;
-        assert_eq!((&reset["head"], &reset["reset"]), (&json!(0), &json!(true)), "{reset}");
+        assert_eq!(
+            (&reset["head"], &reset["reset"]),
+            (&json!(0), &json!(true)),
+            "{reset}"
+        );
         ada.fill(&room, 70).await;
         for after in [71, (1_u64 << 53) - 1] {
-            let reset = ada.ok(json!({ "op": "join", "room": room, "after": after })).await;
-            assert_eq!((&reset["head"], &reset["reset"]), (&json!(70), &json!(true)), "{reset}");
+            let reset = ada
+                .ok(json!({ "op": "join", "room": room, "after": after }))
+                .await;
+            assert_eq!(
+                (&reset["head"], &reset["reset"]),
+                (&json!(70), &json!(true)),
+                "{reset}"
+            );
             assert_eq!(ada.events(&room, 50).await[0]["seq"], 21);
         }
     })
@@ -113,15 +136,20 @@ async fn more_than_a_thousand_are_a_gap_and_the_newest_thousand() {
         ada.fill(&room, 1_250).await;
         let joined = ada.ok(json!({ "op": "join", "room": room, "after": 249 })).await;
         assert_eq!(joined.get("reset"), None, "{joined}");
-        let gap = ada.first(|frame| frame["op"] == "gap" || frame["op"] == "events").await;
+        let gap = ada
+            .first(|frame| frame["op"] == "gap" || frame["op"] == "events")
+            .await;
         assert_eq!(gap, json!({ "op": "gap", "room": room, "from": 250, "to": 250 }));
         assert_eq!(ada.events(&room, 1_000).await[0]["seq"], 251);
         ada.ok(json!({ "op": "join", "room": room, "after": 250 })).await;
-        let first = ada.first(|frame| frame["op"] == "gap" || frame["op"] == "events").await;
+        let first = ada
+            .first(|frame| frame["op"] == "gap" || frame["op"] == "events")
+            .await;
         assert_eq!(first["op"], "events", "a thousand are replayed whole");
         // The newest so many never are a gap.
         let mut bob = node.guest(codec, "Bob").await;
-        bob.ok(json!({ "op": "join", "room": room, "limit": 1_000 })).await;
+        bob.ok(json!({ "op": "join", "room": room, "limit": 1_000 }))
+            .await;
         assert_eq!(bob.next().await["op"], "events");
     })
     .await;
@@ -147,9 +175,13 @@ async fn after_leave_nothing_of_the_room_comes() {
             }
             writer.fill(&room, 5).await;
             writer.ok(json!({ "op": "typing", "room": room })).await;
-            writer.ok(json!({ "op": "read", "room": room, "seq": 25 * (round + 1) })).await;
+            writer
+                .ok(json!({ "op": "read", "room": room, "seq": 25 * (round + 1) }))
+                .await;
             assert_eq!(leaver.until_pong().await, Vec::<Value>::new(), "round {round}");
-            leaver.refused(json!({ "op": "typing", "room": room }), "not_joined").await;
+            leaver
+                .refused(json!({ "op": "typing", "room": room }), "not_joined")
+                .await;
             // Leaving again is all right.
             leaver.ok(json!({ "op": "leave", "room": room })).await;
             leaver.ok(json!({ "op": "join", "room": room, "limit": 0 })).await;
@@ -173,7 +205,14 @@ async fn commands_behind_a_join_wait_for_it() {
             json!({ "op": "typing", "room": room, "id": 6 }),
         ];
         ada.bytes(&crate::support::raw::frames(codec, &all)).await;
-        for (id, outcome) in [(1, "ok"), (2, "ok"), (3, "ok"), (4, "error"), (5, "ok"), (6, "ok")] {
+        for (id, outcome) in [
+            (1, "ok"),
+            (2, "ok"),
+            (3, "ok"),
+            (4, "error"),
+            (5, "ok"),
+            (6, "ok"),
+        ] {
             let answer = ada.first(|frame| frame["id"] == id).await;
             assert_eq!(answer["op"], outcome, "{answer}");
         }

@@ -22,13 +22,16 @@ async fn a_read_marker_never_goes_back() {
         let room = room_for(codec);
         let (mut ada, welcome) = joined(node, codec, json!({ "guest": "Ada" }), &room).await;
         let mut bob = node.joined(codec, "Bob", &room).await;
-        ada.refused(json!({ "op": "read", "room": room, "seq": 1 }), "bad_request").await;
+        ada.refused(json!({ "op": "read", "room": room, "seq": 1 }), "bad_request")
+            .await;
         for n in 1..=5 {
             ada.send(&room, &format!("{n}"), "x").await;
         }
         ada.events(&room, 5).await;
         bob.events(&room, 5).await;
-        let message = ada.refused(json!({ "op": "read", "room": room, "seq": 6 }), "bad_request").await;
+        let message = ada
+            .refused(json!({ "op": "read", "room": room, "seq": 6 }), "bad_request")
+            .await;
         assert!(message.contains("`seq`"), "{message}");
         let read = |seq: u64| json!({ "op": "read", "room": room, "seq": seq });
         let shown = |seq: u64| json!({ "op": "read", "room": room, "user": welcome["user"], "seq": seq });
@@ -65,12 +68,20 @@ async fn read_and_people_are_not_shown_in_large_rooms() {
         for n in 0..2 {
             others.push(node.joined(codec, &format!("Other {n}"), &room).await);
         }
-        let told = ada.first(|frame| frame["op"] == "presence" && frame["count"] == 3).await;
-        assert_eq!(told, json!({ "op": "presence", "room": room, "count": 3 }), "only the count");
+        let told = ada
+            .first(|frame| frame["op"] == "presence" && frame["count"] == 3)
+            .await;
+        assert_eq!(
+            told,
+            json!({ "op": "presence", "room": room, "count": 3 }),
+            "only the count"
+        );
         ada.ok(json!({ "op": "read", "room": room, "seq": 1 })).await;
         ada.send(&room, "2", "y").await;
         for other in &mut others {
-            let event = other.first(|frame| frame["op"] == "events" && frame["events"][0]["seq"] == 2).await;
+            let event = other
+                .first(|frame| frame["op"] == "events" && frame["events"][0]["seq"] == 2)
+                .await;
             assert_eq!(event["op"], "events");
             let shown = other.until_pong().await;
             assert!(shown.iter().all(|frame| frame["op"] != "read"), "{shown:?}");
@@ -106,7 +117,10 @@ async fn typing_is_passed_on_at_most_every_two_seconds_and_not_to_oneself() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let pause = times[1] - times[0];
-        assert!(pause > Duration::from_millis(1_500), "passed on again after {pause:?}");
+        assert!(
+            pause > Duration::from_millis(1_500),
+            "passed on again after {pause:?}"
+        );
         // Another person is not held up by that.
         bob.ok(json!({ "op": "typing", "room": room })).await;
         for raw in [&mut ada, &mut ada_too] {
@@ -143,7 +157,11 @@ async fn presence_counts_people_and_not_connections() {
         drop(ada);
         drop(ada_too);
         let gone = bob.next_op("presence").await;
-        assert_eq!((&gone["count"], &gone["left"]), (&json!(1), &json!([welcome["user"]])), "{gone}");
+        assert_eq!(
+            (&gone["count"], &gone["left"]),
+            (&json!(1), &json!([welcome["user"]])),
+            "{gone}"
+        );
     })
     .await;
 }
@@ -179,7 +197,10 @@ async fn ping_tells_the_time() {
     with_both(|codec| async move {
         let mut ada = node.guest(codec, "Ada").await;
         let pong = ada.ask(json!({ "op": "ping" })).await;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
         let time = u128::from(pong["time"].as_u64().unwrap());
         assert!(now.abs_diff(time) < 60_000, "{pong} and it is {now}");
         assert_eq!(pong.as_object().unwrap().len(), 3, "{pong}");

@@ -17,11 +17,15 @@ async fn the_same_cid_is_answered_with_the_first_ones_seq() {
         let mut ada = node.open(codec).await;
         let token = ada.hello(json!({ "guest": "Ada" })).await["token"].clone();
         ada.ok(json!({ "op": "join", "room": room })).await;
-        let first = ada.ok(json!({ "op": "send", "room": room, "cid": "c", "text": "first" })).await;
+        let first = ada
+            .ok(json!({ "op": "send", "room": room, "cid": "c", "text": "first" }))
+            .await;
         let first = seq_and_at(&first);
         let mut elsewhere = node.open(codec).await;
         elsewhere.hello(json!({ "token": token })).await;
-        elsewhere.ok(json!({ "op": "join", "room": room, "limit": 0 })).await;
+        elsewhere
+            .ok(json!({ "op": "join", "room": room, "limit": 0 }))
+            .await;
         // Whatever else the command says; the target is not looked at.
         for command in [
             json!({ "op": "send", "room": room, "cid": "c", "text": "first" }),
@@ -39,15 +43,25 @@ async fn the_same_cid_is_answered_with_the_first_ones_seq() {
         }
         // Form and rights come first.
         let message = ada
-            .refused(json!({ "op": "send", "room": room, "cid": "c", "text": " " }), "bad_request")
+            .refused(
+                json!({ "op": "send", "room": room, "cid": "c", "text": " " }),
+                "bad_request",
+            )
             .await;
         assert!(message.contains("`text`"), "{message}");
         elsewhere.ok(json!({ "op": "leave", "room": room })).await;
         elsewhere
-            .refused(json!({ "op": "send", "room": room, "cid": "c", "text": "first" }), "not_joined")
+            .refused(
+                json!({ "op": "send", "room": room, "cid": "c", "text": "first" }),
+                "not_joined",
+            )
             .await;
         let history = ada.ok(json!({ "op": "history", "room": room })).await;
-        assert_eq!(history["events"].as_array().unwrap().len(), 1, "nothing was written: {history}");
+        assert_eq!(
+            history["events"].as_array().unwrap().len(),
+            1,
+            "nothing was written: {history}"
+        );
     })
     .await;
 }

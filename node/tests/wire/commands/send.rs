@@ -163,15 +163,21 @@ async fn events_come_in_one_order_to_all() {
             assert_eq!(events, &seen[0]);
             assert_eq!((&events[0]["seq"], &events[199]["seq"]), (&json!(1), &json!(200)));
             for pair in events.windows(2) {
-                assert!(pair[0]["at"].as_u64() <= pair[1]["at"].as_u64(), "`at` never goes back");
+                assert!(
+                    pair[0]["at"].as_u64() <= pair[1]["at"].as_u64(),
+                    "`at` never goes back"
+                );
             }
         }
         // Each writer's own are in the order sent.
-        let authors: std::collections::BTreeSet<_> = seen[0].iter().map(|e| e["user"]["id"].to_string()).collect();
+        let authors: std::collections::BTreeSet<_> =
+            seen[0].iter().map(|e| e["user"]["id"].to_string()).collect();
         assert_eq!(authors.len(), 4);
         for author in authors {
             let texts = seen[0].iter().filter(|e| e["user"]["id"].to_string() == author);
-            let texts: Vec<_> = texts.map(|e| e["text"].as_str().unwrap().parse::<u32>().unwrap()).collect();
+            let texts: Vec<_> = texts
+                .map(|e| e["text"].as_str().unwrap().parse::<u32>().unwrap())
+                .collect();
             assert_eq!(texts, (0..50).collect::<Vec<_>>());
         }
     })

@@ -143,7 +143,10 @@ async fn a_frame_has_at_most_64_kib() {
         raw.frame(true, 0, &whole[40_000..]).await;
         // The two answers may overtake one another.
         let answers = [raw.read().await, raw.read().await];
-        assert!(answers.contains(&Incoming::Pong(b"between".to_vec())), "{answers:?}");
+        assert!(
+            answers.contains(&Incoming::Pong(b"between".to_vec())),
+            "{answers:?}"
+        );
         let is_answer = |a: &Incoming| matches!(a, Incoming::Data(frame) if frame["op"] == "pong");
         assert!(answers.iter().any(is_answer), "{answers:?}");
 
@@ -203,7 +206,10 @@ async fn breaches_of_the_web_socket_protocol_have_its_own_codes() {
             ("a fragmented ping", frame(false, PING, b"")),
             ("a ping of 126 bytes", frame(true, PING, &[0; 126])),
             ("a close code of one byte", frame(true, CLOSE, &[3])),
-            ("a close code that none may send", frame(true, CLOSE, &1005_u16.to_be_bytes())),
+            (
+                "a close code that none may send",
+                frame(true, CLOSE, &1005_u16.to_be_bytes()),
+            ),
         ];
         for (what, bytes) in breaches {
             eprintln!("{what}");
@@ -241,7 +247,11 @@ async fn a_ping_is_answered_and_a_close_is_echoed() {
     let node = &Node::start().await;
     with_both(|codec| async move {
         for welcomed in [false, true] {
-            for (payload, code) in [(&b"\x03\xe8bye"[..], Some(1000)), (b"\x0f\xa1", Some(4001)), (b"", None)] {
+            for (payload, code) in [
+                (&b"\x03\xe8bye"[..], Some(1000)),
+                (b"\x0f\xa1", Some(4001)),
+                (b"", None),
+            ] {
                 let mut raw = node.open(codec).await;
                 if welcomed {
                     raw.hello(json!({ "guest": "Ada" })).await;

@@ -91,7 +91,10 @@ fn commands() -> Vec<(Value, Vec<Field>)> {
                 optional("limit", Rule::Integer(1, 200)),
             ],
         ),
-        (json!({ "op": "read", "room": "fields", "seq": 1 }), vec![room(), seq()]),
+        (
+            json!({ "op": "read", "room": "fields", "seq": 1 }),
+            vec![room(), seq()],
+        ),
         (json!({ "op": "typing", "room": "fields" }), vec![room()]),
         (json!({ "op": "presence", "room": "fields" }), vec![room()]),
     ]
@@ -108,10 +111,20 @@ fn wrong_values(rule: &Rule) -> Vec<Value> {
     }
     match rule {
         Rule::RoomName => wrong.extend(
-            ["Lobby", "lobby!", "-lobby", "_lobby", "lob by", "l\u{f6}bby", "lobby\n", "a/b", "."]
-                .map(Value::from)
-                .into_iter()
-                .chain([Value::from("x".repeat(65))]),
+            [
+                "Lobby",
+                "lobby!",
+                "-lobby",
+                "_lobby",
+                "lob by",
+                "l\u{f6}bby",
+                "lobby\n",
+                "a/b",
+                ".",
+            ]
+            .map(Value::from)
+            .into_iter()
+            .chain([Value::from("x".repeat(65))]),
         ),
         Rule::Label(most) => {
             wrong.push("x".repeat(most + 1).into());
@@ -119,7 +132,15 @@ fn wrong_values(rule: &Rule) -> Vec<Value> {
             wrong.extend(["a\0", "\u{1f}", "a\nb", "\t"].map(Value::from));
         }
         Rule::Text => wrong.extend(
-            [" ", "\n\t\r ", "\u{a0}\u{2003}\u{3000}", "a\0b", "\0", "\u{2028}\u{85}"].map(Value::from),
+            [
+                " ",
+                "\n\t\r ",
+                "\u{a0}\u{2003}\u{3000}",
+                "a\0b",
+                "\0",
+                "\u{2028}\u{85}",
+            ]
+            .map(Value::from),
         ),
         Rule::Integer(least, most) => {
             wrong.push((most + 1).into());
@@ -173,7 +194,17 @@ async fn every_field_of_hello() {
         let long = "x".repeat(MAX_TOKEN_BYTES + 1);
         let long_name = "ü".repeat(33);
         for (field, values) in [
-            ("guest", vec![json!(""), json!(7), json!([]), json!(long_name), json!("a\nb"), json!("\0")]),
+            (
+                "guest",
+                vec![
+                    json!(""),
+                    json!(7),
+                    json!([]),
+                    json!(long_name),
+                    json!("a\nb"),
+                    json!("\0"),
+                ],
+            ),
             ("token", vec![json!(7), json!({}), json!(long)]),
             ("epoch", vec![json!(7), json!("x".repeat(65))]),
             (
@@ -214,7 +245,8 @@ async fn values_at_the_limit_are_taken() {
             Codec::Json => "0_-".to_owned() + &"j".repeat(61),
             Codec::Msgpack => "z".repeat(64),
         };
-        raw.ok(json!({ "op": "join", "room": room, "limit": 1_000 })).await;
+        raw.ok(json!({ "op": "join", "room": room, "limit": 1_000 }))
+            .await;
         raw.ok(json!({ "op": "send", "room": room, "cid": "ü".repeat(32), "text": " \u{1}x\n" }))
             .await;
         let sent = &raw.events(&room, 1).await[0];
@@ -224,11 +256,15 @@ async fn values_at_the_limit_are_taken() {
             "op": "react", "room": room, "cid": "2", "seq": 1, "emoji": "\u{1f469}".repeat(8), "on": true
         }))
         .await;
-        raw.refused(json!({ "op": "delete", "room": room, "cid": "3", "seq": MAX_SEQ }), "not_found")
-            .await;
+        raw.refused(
+            json!({ "op": "delete", "room": room, "cid": "3", "seq": MAX_SEQ }),
+            "not_found",
+        )
+        .await;
         raw.ok(json!({ "op": "history", "room": room, "before": MAX_SEQ, "limit": 200 }))
             .await;
-        raw.ok(json!({ "op": "history", "room": room, "after": MAX_SEQ, "limit": 1 })).await;
+        raw.ok(json!({ "op": "history", "room": room, "after": MAX_SEQ, "limit": 1 }))
+            .await;
     })
     .await;
 }
@@ -248,11 +284,21 @@ async fn bytes_and_foreign_text_are_no_text() {
     let op = b"\xa2op";
     for (field, frame) in [
         ("op", map(&[(op, b"\xc4\x04ping")])),
-        ("room", map(&[(op, b"\xa5leave"), (b"\xa4room", b"\xc4\x05lobby")])),
+        (
+            "room",
+            map(&[(op, b"\xa5leave"), (b"\xa4room", b"\xc4\x05lobby")]),
+        ),
         ("room", map(&[(op, b"\xa5leave"), (b"\xa4room", b"\xa5lobb\xff")])),
         ("room", map(&[(op, b"\xa5leave"), (b"\xa4room", b"\xd4\x01x")])),
         ("id", map(&[(op, b"\xa4ping"), (b"\xa2id", b"\xc4\x01\x01")])),
-        ("limit", map(&[(op, b"\xa4join"), (b"\xa4room", b"\xa5lobby"), (b"\xa5limit", b"\xcb\x3f\xf0\0\0\0\0\0\0")])),
+        (
+            "limit",
+            map(&[
+                (op, b"\xa4join"),
+                (b"\xa4room", b"\xa5lobby"),
+                (b"\xa5limit", b"\xcb\x3f\xf0\0\0\0\0\0\0"),
+            ]),
+        ),
     ] {
         raw.payload(&frame).await;
         let error = raw.error("bad_request").await;

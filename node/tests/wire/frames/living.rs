@@ -32,7 +32,9 @@ async fn an_op_that_is_none() {
             let error = raw.error(code).await;
             assert_eq!(error.get("id"), None, "{error}");
         }
-        let refused = raw.refused(json!({ "op": "x".repeat(60_000) }), "unknown_op").await;
+        let refused = raw
+            .refused(json!({ "op": "x".repeat(60_000) }), "unknown_op")
+            .await;
         assert!(refused.len() < 1_000, "what is wrong is not sent back whole");
         assert_eq!(raw.until_pong().await, Vec::<Value>::new());
     })
@@ -71,7 +73,12 @@ async fn an_id_that_is_none_does_nothing() {
         let first = raw.send("ids", &format!("{cid} yes"), "yes").await;
         assert_eq!(raw.events("ids", 1).await[0]["seq"], first);
         let history = raw.ok(json!({ "op": "history", "room": "ids" })).await;
-        let texts: Vec<_> = history["events"].as_array().unwrap().iter().map(|e| &e["text"]).collect();
+        let texts: Vec<_> = history["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| &e["text"])
+            .collect();
         assert!(texts.iter().all(|text| **text == "yes"), "{texts:?}");
     })
     .await;
@@ -85,7 +92,8 @@ async fn ids_come_back_and_need_not_be_unique() {
         for id in [0_u32, 1, u32::MAX] {
             for _ in 0..2 {
                 raw.say(&json!({ "op": "ping", "id": id })).await;
-                raw.say(&json!({ "op": "leave", "room": "nowhere", "id": id })).await;
+                raw.say(&json!({ "op": "leave", "room": "nowhere", "id": id }))
+                    .await;
                 raw.say(&json!({ "op": "dance", "id": id })).await;
                 for op in ["pong", "ok", "error"] {
                     let answer = raw.first(|frame| frame["op"] == op).await;
@@ -111,14 +119,18 @@ async fn without_an_id_success_is_silent() {
             Codec::Msgpack => "silent-m",
         };
         raw.say(&json!({ "op": "join", "room": room, "limit": 0 })).await;
-        raw.say(&json!({ "op": "send", "room": room, "cid": "1", "text": "one" })).await;
-        raw.say(&json!({ "op": "edit", "room": room, "cid": "2", "seq": 1, "text": "two" })).await;
-        raw.say(&json!({ "op": "react", "room": room, "cid": "3", "seq": 1, "emoji": "+", "on": true })).await;
+        raw.say(&json!({ "op": "send", "room": room, "cid": "1", "text": "one" }))
+            .await;
+        raw.say(&json!({ "op": "edit", "room": room, "cid": "2", "seq": 1, "text": "two" }))
+            .await;
+        raw.say(&json!({ "op": "react", "room": room, "cid": "3", "seq": 1, "emoji": "+", "on": true }))
+            .await;
         raw.say(&json!({ "op": "read", "room": room, "seq": 1 })).await;
         raw.say(&json!({ "op": "typing", "room": room })).await;
         raw.say(&json!({ "op": "history", "room": room })).await;
         raw.say(&json!({ "op": "presence", "room": room })).await;
-        raw.say(&json!({ "op": "delete", "room": room, "cid": "4", "seq": 1 })).await;
+        raw.say(&json!({ "op": "delete", "room": room, "cid": "4", "seq": 1 }))
+            .await;
         raw.events(room, 4).await;
         raw.ok(json!({ "op": "presence", "room": room })).await;
         raw.say(&json!({ "op": "leave", "room": room })).await;
@@ -127,7 +139,8 @@ async fn without_an_id_success_is_silent() {
             assert!(["presence", "read"].contains(&op), "{frame}");
         }
         // A refusal is told.
-        raw.say(&json!({ "op": "send", "room": room, "cid": "5", "text": "late" })).await;
+        raw.say(&json!({ "op": "send", "room": room, "cid": "5", "text": "late" }))
+            .await;
         let error = raw.error("not_joined").await;
         assert_eq!(error.get("id"), None, "{error}");
         // A ping is answered.
@@ -174,14 +187,26 @@ async fn a_text_has_at_most_16_kib() {
         let most = "ü".repeat(MAX_TEXT_BYTES / 2);
         let seq = raw.send(&room, "1", &most).await;
         assert_eq!(raw.events(&room, 1).await[0]["text"], most);
-        for above in ["x".repeat(MAX_TEXT_BYTES + 1), format!("{most}x"), " ".repeat(MAX_TEXT_BYTES + 1)] {
-            raw.refused(json!({ "op": "send", "room": room, "cid": "2", "text": above }), "too_large")
-                .await;
-            raw.refused(json!({ "op": "edit", "room": room, "cid": "2", "seq": seq, "text": above }), "too_large")
-                .await;
-        }
-        raw.ok(json!({ "op": "edit", "room": room, "cid": "2", "seq": seq, "text": "x".repeat(MAX_TEXT_BYTES) }))
+        for above in [
+            "x".repeat(MAX_TEXT_BYTES + 1),
+            format!("{most}x"),
+            " ".repeat(MAX_TEXT_BYTES + 1),
+        ] {
+            raw.refused(
+                json!({ "op": "send", "room": room, "cid": "2", "text": above }),
+                "too_large",
+            )
             .await;
+            raw.refused(
+                json!({ "op": "edit", "room": room, "cid": "2", "seq": seq, "text": above }),
+                "too_large",
+            )
+            .await;
+        }
+        raw.ok(
+            json!({ "op": "edit", "room": room, "cid": "2", "seq": seq, "text": "x".repeat(MAX_TEXT_BYTES) }),
+        )
+        .await;
     })
     .await;
 }

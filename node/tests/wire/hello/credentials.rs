@@ -29,19 +29,35 @@ async fn a_guest_comes_back_by_token_on_any_node_and_after_a_restart() {
         let other = new_guest(&node, codec, "Ada \u{1f469}").await;
         assert_ne!(ada["user"]["id"], other["user"]["id"], "names need not be unique");
         for _ in 0..2 {
-            let again = node.open(codec).await.hello(json!({ "token": ada["token"] })).await;
+            let again = node
+                .open(codec)
+                .await
+                .hello(json!({ "token": ada["token"] }))
+                .await;
             assert_eq!(again["user"], ada["user"]);
             assert_ne!(again["session"], ada["session"]);
-            assert_eq!(again.get("token"), None, "only a new guest's welcome carries one: {again}");
+            assert_eq!(
+                again.get("token"),
+                None,
+                "only a new guest's welcome carries one: {again}"
+            );
         }
         let second = Node::in_folder(folder.path(), &[]).await;
-        let there = second.open(codec).await.hello(json!({ "token": ada["token"] })).await;
+        let there = second
+            .open(codec)
+            .await
+            .hello(json!({ "token": ada["token"] }))
+            .await;
         assert_eq!(there["user"], ada["user"]);
         assert_ne!(there["node"], ada["node"]);
         node.stop().await;
         second.stop().await;
         let third = Node::in_folder(folder.path(), &[]).await;
-        let back = third.open(codec).await.hello(json!({ "token": ada["token"] })).await;
+        let back = third
+            .open(codec)
+            .await
+            .hello(json!({ "token": ada["token"] }))
+            .await;
         assert_eq!((&back["user"], &back["epoch"]), (&ada["user"], &ada["epoch"]));
         third.stop().await;
     })
@@ -116,10 +132,19 @@ async fn the_first_credential_that_is_there_counts() {
         }
         // The scheme's case does not matter, and a bad cookie counts as none.
         let bearer = format!("bearer {}", token(&ada));
-        let headers = [("authorization", &*bearer), ("cookie", "a=b; hubbub_session=nonsense")];
-        let welcome = Raw::open(node.public(), codec, &headers).await.hello(json!({})).await;
+        let headers = [
+            ("authorization", &*bearer),
+            ("cookie", "a=b; hubbub_session=nonsense"),
+        ];
+        let welcome = Raw::open(node.public(), codec, &headers)
+            .await
+            .hello(json!({}))
+            .await;
         assert_eq!(welcome["user"], ada["user"]);
-        let welcome = Raw::open(node.public(), codec, &headers[1..]).await.hello(json!({ "guest": "Eve" })).await;
+        let welcome = Raw::open(node.public(), codec, &headers[1..])
+            .await
+            .hello(json!({ "guest": "Eve" }))
+            .await;
         assert_eq!(welcome["user"]["name"], "Eve");
         // A guest's token is no session: in a cookie it counts as none, too.
         let cookie = format!("hubbub_session={}", token(&ada));
@@ -140,7 +165,9 @@ async fn a_hello_that_cannot_be_served_now_is_overloaded() {
         let mut second = node.open(codec).await;
         second.hello(json!({ "token": ada["token"] })).await;
         let mut third = node.open(codec).await;
-        third.say(&json!({ "op": "hello", "token": ada["token"], "id": 3 })).await;
+        third
+            .say(&json!({ "op": "hello", "token": ada["token"], "id": 3 }))
+            .await;
         let error = third.error("overloaded").await;
         assert_eq!(error["id"], 3, "{error}");
         assert!(error["retry_after_ms"].is_u64(), "{error}");

@@ -47,7 +47,10 @@ async fn a_hello_with_a_wrong_field_may_be_said_again() {
             (json!({ "op": "hello", "guest": 7 }), None),
             (json!({ "op": "hello", "guest": "", "id": 8 }), Some(8)),
             (json!({ "op": "hello", "guest": "Ada", "id": -8 }), None),
-            (json!({ "op": "hello", "guest": "Ada", "resume": [], "id": 9 }), Some(9)),
+            (
+                json!({ "op": "hello", "guest": "Ada", "resume": [], "id": 9 }),
+                Some(9),
+            ),
         ] {
             raw.say(&hello).await;
             let error = raw.error("bad_request").await;
@@ -57,7 +60,9 @@ async fn a_hello_with_a_wrong_field_may_be_said_again() {
         assert_welcome(&welcome);
         assert_eq!(welcome["id"], 10);
         // Once welcomed, no more.
-        let message = raw.refused(json!({ "op": "hello", "guest": "Eve" }), "bad_request").await;
+        let message = raw
+            .refused(json!({ "op": "hello", "guest": "Eve" }), "bad_request")
+            .await;
         assert!(message.contains("hello"), "{message}");
         raw.say(&json!({ "op": "hello", "guest": 7 })).await;
         raw.error("bad_request").await;

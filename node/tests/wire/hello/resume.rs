@@ -14,7 +14,10 @@ async fn room_with(node: &Node, codec: protocol::Codec, room: &str, events: usiz
     (welcome["epoch"].clone(), welcome["token"].clone())
 }
 
-const FAST: &[&str] = &["limits.sends_per_second_per_user=0", "limits.commands_per_second=0"];
+const FAST: &[&str] = &[
+    "limits.sends_per_second_per_user=0",
+    "limits.commands_per_second=0",
+];
 
 #[tokio::test]
 async fn every_room_is_in_exactly_one_of_rooms_and_refused() {
@@ -81,13 +84,18 @@ async fn another_epoch_resets() {
             let mut raw = node.open(codec).await;
             let hello = json!({ "token": token, "epoch": "another", "resume": { &room: position } });
             let welcome = raw.hello(hello).await;
-            assert_eq!(welcome["rooms"][&room], json!({ "head": 55, "role": "guest", "reset": true }));
+            assert_eq!(
+                welcome["rooms"][&room],
+                json!({ "head": 55, "role": "guest", "reset": true })
+            );
             let newest = raw.events(&room, 50).await;
             assert_eq!(newest[0]["seq"], 6);
         }
         // Without an epoch the position alone counts.
         let mut raw = node.open(codec).await;
-        let welcome = raw.hello(json!({ "token": token, "resume": { &room: 54 } })).await;
+        let welcome = raw
+            .hello(json!({ "token": token, "resume": { &room: 54 } }))
+            .await;
         assert_eq!(welcome["rooms"][&room], json!({ "head": 55, "role": "guest" }));
         assert_eq!(raw.events(&room, 1).await[0]["seq"], 55);
     })
@@ -101,14 +109,19 @@ async fn what_is_more_than_a_thousand_behind_is_a_gap() {
         let room = codec.subprotocol().replace('.', "-");
         let (epoch, token) = room_with(node, codec, &room, 1_103).await;
         let mut raw = node.open(codec).await;
-        raw.hello(json!({ "token": token, "epoch": epoch, "resume": { &room: 100 } })).await;
+        raw.hello(json!({ "token": token, "epoch": epoch, "resume": { &room: 100 } }))
+            .await;
         let gap = raw.next().await;
         assert_eq!(gap, json!({ "op": "gap", "room": room, "from": 101, "to": 103 }));
         let events = raw.events(&room, 1_000).await;
-        assert_eq!((&events[0]["seq"], &events[999]["seq"]), (&json!(104), &json!(1_103)));
+        assert_eq!(
+            (&events[0]["seq"], &events[999]["seq"]),
+            (&json!(104), &json!(1_103))
+        );
         // A thousand are replayed whole.
         let mut raw = node.open(codec).await;
-        raw.hello(json!({ "token": token, "epoch": epoch, "resume": { &room: 103 } })).await;
+        raw.hello(json!({ "token": token, "epoch": epoch, "resume": { &room: 103 } }))
+            .await;
         assert_eq!(raw.next().await["op"], "events");
     })
     .await;
@@ -123,15 +136,23 @@ async fn two_hundred_rooms_may_be_resumed() {
         };
         let mut raw = node.open(codec).await;
         let message = raw
-            .refused(json!({ "op": "hello", "guest": "Ada", "resume": rooms(201) }), "bad_request")
+            .refused(
+                json!({ "op": "hello", "guest": "Ada", "resume": rooms(201) }),
+                "bad_request",
+            )
             .await;
-        assert!(message.contains("`resume`") && message.contains("200"), "{message}");
+        assert!(
+            message.contains("`resume`") && message.contains("200"),
+            "{message}"
+        );
         let welcome = raw.hello(json!({ "guest": "Ada", "resume": rooms(200) })).await;
         assert_eq!(welcome["refused"].as_object().unwrap().len(), 200);
         assert_eq!(welcome["rooms"], json!({}));
         // None was made.
         let mut raw = node.open(codec).await;
-        let welcome = raw.hello(json!({ "guest": "Ada", "resume": { "room-0": 0 } })).await;
+        let welcome = raw
+            .hello(json!({ "guest": "Ada", "resume": { "room-0": 0 } }))
+            .await;
         assert_eq!(welcome["refused"], json!({ "room-0": "not_found" }));
         // Nothing to resume is all right.
         let mut raw = node.open(codec).await;

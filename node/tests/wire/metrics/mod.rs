@@ -31,14 +31,21 @@ async fn every_metric_is_there_and_described_from_the_start() {
     let node = Node::bound(Path::new("/nonexistent"), &[]);
     let answer = http::get(node.private(), "/metrics").await;
     assert_eq!(answer.status, 200);
-    assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"), "{answer:?}");
+    assert!(
+        answer
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/plain; version=0.0.4"),
+        "{answer:?}"
+    );
     let text = answer.body;
     let mut help = BTreeMap::new();
     let mut types = BTreeMap::new();
     for line in text.lines() {
         if let Some((name, words)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
             assert!(help.insert(name, words).is_none(), "{name} is described twice");
-        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
             assert!(types.insert(name, kind).is_none(), "{name} has two types");
         }
     }
@@ -46,14 +53,22 @@ async fn every_metric_is_there_and_described_from_the_start() {
         assert_eq!(types.get(name), Some(&kind), "{name} in\n{text}");
     }
     for (name, kind) in &types {
-        assert!(help.get(name).is_some_and(|words| words.len() > 10), "{name} is not described");
+        assert!(
+            help.get(name).is_some_and(|words| words.len() > 10),
+            "{name} is not described"
+        );
         let all: Vec<_> = if *kind == "histogram" {
-            ["_sum", "_count", "_bucket{le=\"+Inf\"}"].map(|part| format!("{name}{part}")).into()
+            ["_sum", "_count", "_bucket{le=\"+Inf\"}"]
+                .map(|part| format!("{name}{part}"))
+                .into()
         } else {
             let series = text.lines().filter(|line| {
-                line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
+                line.strip_prefix(name)
+                    .is_some_and(|rest| rest.starts_with([' ', '{']))
             });
-            series.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+            series
+                .map(|line| line.rsplit_once(' ').unwrap().0.to_owned())
+                .collect()
         };
         assert!(!all.is_empty(), "{name} has no value in\n{text}");
         for series in all {
@@ -62,8 +77,16 @@ async fn every_metric_is_there_and_described_from_the_start() {
     }
     let labelled = [
         ("hubbub_bus_frames_total", "direction", vec!["in", "out"]),
-        ("hubbub_frames_total", "op", [&CLIENT_OPS[..], &["invalid"]].concat()),
-        ("hubbub_errors_total", "code", ErrorCode::ALL.iter().map(|code| code.as_str()).collect()),
+        (
+            "hubbub_frames_total",
+            "op",
+            [&CLIENT_OPS[..], &["invalid"]].concat(),
+        ),
+        (
+            "hubbub_errors_total",
+            "code",
+            ErrorCode::ALL.iter().map(|code| code.as_str()).collect(),
+        ),
     ];
     for (name, label, values) in labelled {
         for value in values {
@@ -76,11 +99,15 @@ async fn every_metric_is_there_and_described_from_the_start() {
 #[tokio::test]
 async fn they_are_private() {
     let node = Node::start().await;
-    http::get(node.public(), "/metrics").await.assert_problem(404, "not_found");
+    http::get(node.public(), "/metrics")
+        .await
+        .assert_problem(404, "not_found");
     for path in ["/livez", "/readyz"] {
         assert_eq!(http::get(node.private(), path).await.status, 200);
     }
     for path in ["/", "/ws", "/api/v1/rooms", "/nothing"] {
-        http::get(node.private(), path).await.assert_problem(404, "not_found");
+        http::get(node.private(), path)
+            .await
+            .assert_problem(404, "not_found");
     }
 }

@@ -36,9 +36,11 @@ async fn connections_rooms_and_events() {
         assert!(node.metric("hubbub_commit_seconds_sum").await > 0.0);
         assert!(node.metric("hubbub_bus_frames_total{direction=\"out\"}").await >= 5.0);
 
-        ada.refused(json!({ "op": "join", "room": "!" }), "bad_request").await;
+        ada.refused(json!({ "op": "join", "room": "!" }), "bad_request")
+            .await;
         ada.refused(json!({ "op": "dance" }), "unknown_op").await;
-        ada.refused(json!({ "op": "typing", "room": "x" }), "not_joined").await;
+        ada.refused(json!({ "op": "typing", "room": "x" }), "not_joined")
+            .await;
         ada.payload(b"\x00").await;
         ada.error("bad_frame").await;
         ada.closed(4102).await;
@@ -76,7 +78,13 @@ async fn what_two_nodes_tell_each_other() {
     assert!(two.metric("hubbub_bus_frames_total{direction=\"in\"}").await >= 1.0);
     assert_eq!(two.metric("hubbub_events_committed_total").await, 0.0);
     let filled = two.metric("hubbub_gap_fills_total").await;
-    hub.set_faults(1, Faults { drop: 1.0, ..Faults::default() });
+    hub.set_faults(
+        1,
+        Faults {
+            drop: 1.0,
+            ..Faults::default()
+        },
+    );
     ada.send("lobby", "2", "lost on the bus").await;
     bob.events("lobby", 1).await;
     assert!(two.metric("hubbub_gap_fills_total").await > filled);
@@ -96,13 +104,21 @@ async fn a_store_that_goes_and_comes_back() {
     let mut ada = node.joined(Codec::Json, "Ada", "lobby").await;
     store.fail_all(None, Fault::Refuse(StoreError::Down("gone".to_owned())));
     node.metric_becomes("hubbub_store_up", 0.0).await;
-    assert_eq!(crate::support::http::get(node.public(), "/readyz").await.status, 503);
-    let answer = ada.ask(json!({ "op": "send", "room": "lobby", "cid": "1", "text": "x" })).await;
+    assert_eq!(
+        crate::support::http::get(node.public(), "/readyz").await.status,
+        503
+    );
+    let answer = ada
+        .ask(json!({ "op": "send", "room": "lobby", "cid": "1", "text": "x" }))
+        .await;
     assert_eq!(answer["code"], "overloaded", "{answer}");
     assert!(answer["retry_after_ms"].is_u64(), "{answer}");
     store.heal();
     node.metric_becomes("hubbub_store_up", 1.0).await;
-    assert_eq!(crate::support::http::get(node.public(), "/readyz").await.status, 200);
+    assert_eq!(
+        crate::support::http::get(node.public(), "/readyz").await.status,
+        200
+    );
     assert_eq!(ada.send("lobby", "1", "x").await, 1);
 }
 
@@ -126,7 +142,8 @@ async fn an_outbox_that_is_full() {
     })
     .await;
     slow.events("lobby", sent).await;
-    node.metric_becomes("hubbub_deliveries_total", 2.0 * sent as f64).await;
+    node.metric_becomes("hubbub_deliveries_total", 2.0 * sent as f64)
+        .await;
 }
 
 /// Reads that are refused count like any other refusal, over HTTP too.
@@ -135,8 +152,10 @@ async fn refusals_over_http() {
     let store = MemoryStore::new();
     let node = Node::on(store.clone(), LocalHub::new().connect(), &[]).await;
     crate::support::http::get(node.public(), "/api/v1/rooms").await;
-    node.metric_becomes("hubbub_errors_total{code=\"unauthenticated\"}", 1.0).await;
+    node.metric_becomes("hubbub_errors_total{code=\"unauthenticated\"}", 1.0)
+        .await;
     crate::support::http::get(node.public(), "/api/v1/nothing").await;
-    node.metric_becomes("hubbub_errors_total{code=\"not_found\"}", 1.0).await;
+    node.metric_becomes("hubbub_errors_total{code=\"not_found\"}", 1.0)
+        .await;
     assert_eq!(store.calls(Call::Append), 0);
 }

@@ -19,7 +19,14 @@ async fn help_and_version() {
     let folder = TempDir::new().unwrap();
     let help = command(&folder, &["--help"]).await;
     assert_eq!(help.code, Some(0), "{help:?}");
-    for word in ["config", "migrate", "new-epoch", "healthcheck", "--listen", "HUBBUB__"] {
+    for word in [
+        "config",
+        "migrate",
+        "new-epoch",
+        "healthcheck",
+        "--listen",
+        "HUBBUB__",
+    ] {
         assert!(help.out.contains(word), "{word:?} is not in {}", help.out);
     }
     let version = command(&folder, &["--version"]).await;
@@ -92,7 +99,10 @@ async fn a_restart_keeps_everything_and_new_epoch_says_that_it_did_not() {
     let mut raw = Raw::open(addresses.public, Codec::Json, &[]).await;
     let third = raw.hello(resume).await;
     assert_ne!(third["epoch"], first["epoch"]);
-    assert!(renewed.out.contains(third["epoch"].as_str().unwrap()), "{renewed:?}");
+    assert!(
+        renewed.out.contains(third["epoch"].as_str().unwrap()),
+        "{renewed:?}"
+    );
     assert_eq!(third["rooms"]["lobby"]["reset"], true);
     assert_eq!(raw.events("lobby", 1).await[0]["text"], "kept");
     drop(raw);

@@ -27,7 +27,8 @@ async fn a_node_without_clients_ends_at_once() {
         let (process, addresses) = Process::ready(folder.path(), &[]).await;
         // Somebody was here, and has gone.
         let mut raw = guest(addresses, Codec::Json).await;
-        raw.frame(true, crate::support::raw::CLOSE, &1000_u16.to_be_bytes()).await;
+        raw.frame(true, crate::support::raw::CLOSE, &1000_u16.to_be_bytes())
+            .await;
         raw.closed(1000).await;
         drop(raw);
         let told = Instant::now();
@@ -66,7 +67,11 @@ async fn clients_are_told_to_go_and_closed_at_the_deadline() {
                 other => panic!("1012 is due, and there was {other:?}"),
             }
         }
-        assert!(told.elapsed() >= Duration::from_millis(2_900), "{:?}", told.elapsed());
+        assert!(
+            told.elapsed() >= Duration::from_millis(2_900),
+            "{:?}",
+            told.elapsed()
+        );
         drop(stays);
         let ended = process.end().await;
         assert_eq!(ended.code, Some(0), "{ended:?}");

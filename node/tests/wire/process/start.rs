@@ -28,16 +28,31 @@ async fn a_wrong_configuration_is_refused_before_a_port_is_bound() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("http.listen={}", taken.local_addr().unwrap());
     for (setting, told) in [
-        ("limits.presence_peple=1", &["limits.presence_peple", "did you mean `limits.presence_people`"][..]),
+        (
+            "limits.presence_peple=1",
+            &["limits.presence_peple", "did you mean `limits.presence_people`"][..],
+        ),
         ("chat.rooms=1", &["chat.rooms"]),
         ("drain.seconds=soon", &["drain.seconds", "\"soon\"", "0 to 3600"]),
         ("drain.seconds=3601", &["drain.seconds", "3601", "0 to 3600"]),
         ("log.format=xml", &["log.format", "\"xml\"", "text or json"]),
-        ("auth.guests=perhaps", &["auth.guests", "\"perhaps\"", "true or false"]),
-        ("store.url=mysql://here", &["store.url", "sqlite://", "postgres://"]),
+        (
+            "auth.guests=perhaps",
+            &["auth.guests", "\"perhaps\"", "true or false"],
+        ),
+        (
+            "store.url=mysql://here",
+            &["store.url", "sqlite://", "postgres://"],
+        ),
         ("bus.url=kafka://here", &["bus.url", "local://", "redis://"]),
-        ("http.allowed_origins=example", &["http.allowed_origins", "scheme://host[:port]"]),
-        ("http.trusted_proxies=proxy", &["http.trusted_proxies", "10.0.0.0/16"]),
+        (
+            "http.allowed_origins=example",
+            &["http.allowed_origins", "scheme://host[:port]"],
+        ),
+        (
+            "http.trusted_proxies=proxy",
+            &["http.trusted_proxies", "10.0.0.0/16"],
+        ),
     ] {
         let folder = TempDir::new().unwrap();
         let process = Process::start(folder.path(), &["--set", &listen, "--set", setting]);
@@ -98,7 +113,10 @@ async fn a_store_that_is_away_is_waited_for_with_open_listeners() {
     let ended = process.end().await;
     assert!(began.elapsed() >= Duration::from_secs(1), "it gave up at once");
     assert_eq!((ended.code, &*ended.out), (Some(1), ""), "{ended:?}");
-    assert!(ended.log.contains("the store was not reached within 2s"), "{ended:?}");
+    assert!(
+        ended.log.contains("the store was not reached within 2s"),
+        "{ended:?}"
+    );
     assert!(ended.log.contains("store.url"), "{ended:?}");
     assert!(!ended.log.contains("secret"), "{ended:?}");
 }
@@ -119,7 +137,11 @@ async fn a_node_that_waits_for_its_store_ends_at_once_when_told() {
 #[tokio::test]
 async fn a_store_that_will_never_do_is_not_waited_for() {
     let folder = TempDir::new().unwrap();
-    std::fs::write(folder.path().join("no.db"), "This is a letter and no database.".repeat(100)).unwrap();
+    std::fs::write(
+        folder.path().join("no.db"),
+        "This is a letter and no database.".repeat(100),
+    )
+    .unwrap();
     let mut process = Process::start(folder.path(), &["--store-url", "sqlite://no.db"]);
     process.addresses().await;
     let ended = process.end().await;

@@ -34,7 +34,11 @@ impl Answer {
     #[track_caller]
     pub(crate) fn assert_problem(&self, status: u16, code: &str) -> String {
         assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         let body = self.json();
         assert_eq!(body["status"], status, "{self:?}");
         assert_eq!(body["code"], code, "{self:?}");
@@ -68,7 +72,10 @@ pub(crate) async fn request(
     }
     within("an HTTP answer", async {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("{head}\r\n{body}").as_bytes())
+            .await
+            .unwrap();
         read_answer(&mut stream).await.0
     })
     .await
@@ -103,9 +110,14 @@ pub(crate) async fn read_answer(stream: &mut TcpStream) -> (Answer, Vec<u8>) {
         body: String::new(),
     };
     if status != 101 {
-        let length: usize = answer.header("content-length").map_or(0, |value| value.parse().unwrap());
+        let length: usize = answer
+            .header("content-length")
+            .map_or(0, |value| value.parse().unwrap());
         while rest.len() < length {
-            assert!(stream.read_buf(&mut rest).await.unwrap() > 0, "a body ended early");
+            assert!(
+                stream.read_buf(&mut rest).await.unwrap() > 0,
+                "a body ended early"
+            );
         }
         answer.body = String::from_utf8(rest.drain(..length).collect()).unwrap();
     }

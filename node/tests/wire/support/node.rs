@@ -41,14 +41,21 @@ impl Node {
     /// With a store and a bus of the test's, where nothing is in a folder.
     pub(crate) async fn on(store: MemoryStore, bus: LocalBus, settings: &[&str]) -> Self {
         let mut node = Self::bound(Path::new("/nonexistent"), settings);
-        node.server.start_with(Arc::new(store), Arc::new(bus)).await.unwrap();
+        node.server
+            .start_with(Arc::new(store), Arc::new(bus))
+            .await
+            .unwrap();
         node
     }
 
     /// With open listeners, and nothing behind them yet.
     pub(crate) fn bound(folder: &Path, settings: &[&str]) -> Self {
         let data_dir = format!("data_dir={}", folder.display());
-        let own = ["http.listen=127.0.0.1:0", "http.private_listen=127.0.0.1:0", &data_dir];
+        let own = [
+            "http.listen=127.0.0.1:0",
+            "http.private_listen=127.0.0.1:0",
+            &data_dir,
+        ];
         let flags = own.iter().chain(settings).flat_map(|setting| ["--set", setting]);
         let line = std::iter::once("node").chain(flags).map(Into::into);
         let invocation = cli::parse_from(line, [], folder.to_owned()).unwrap();
@@ -108,6 +115,8 @@ impl Node {
 
 /// The value of a series in the text of `/metrics`.
 pub(crate) fn sample(text: &str, series: &str) -> Option<f64> {
-    let mut values = text.lines().filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     values.next().map(|value| value.parse().unwrap())
 }

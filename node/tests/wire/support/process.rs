@@ -84,7 +84,9 @@ impl Process {
     }
 
     async fn address(&mut self, start: &str) -> SocketAddr {
-        let line = within("a line on standard output", self.out.next_line()).await.unwrap();
+        let line = within("a line on standard output", self.out.next_line())
+            .await
+            .unwrap();
         let line = line.expect("standard output has ended");
         line.strip_prefix(start)
             .and_then(|address| address.parse().ok())
@@ -100,7 +102,10 @@ impl Process {
     pub(crate) async fn end(mut self) -> Ended {
         let status = within("the process to end", self.child.wait()).await.unwrap();
         let mut out = String::new();
-        while let Some(line) = within("the rest of standard output", self.out.next_line()).await.unwrap() {
+        while let Some(line) = within("the rest of standard output", self.out.next_line())
+            .await
+            .unwrap()
+        {
             out += &line;
             out.push('\n');
         }

@@ -35,7 +35,10 @@ pub(crate) enum Incoming {
     Data(Value),
     Pong(Vec<u8>),
     /// Its close frame.
-    Close { code: Option<u16>, reason: String },
+    Close {
+        code: Option<u16>,
+        reason: String,
+    },
     /// TCP has ended.
     End,
 }
@@ -148,7 +151,8 @@ impl Raw {
         self.next_id += 1;
         command["id"] = id.into();
         self.say(&command).await;
-        self.first(|frame| frame["id"] == id && frame["op"] != "events").await
+        self.first(|frame| frame["id"] == id && frame["op"] != "events")
+            .await
     }
 
     /// As [`Self::ask`], for a command that is done.
@@ -183,12 +187,17 @@ impl Raw {
     pub(crate) async fn events(&mut self, room: &str, count: usize) -> Vec<Value> {
         let mut events = Vec::new();
         while events.len() < count {
-            let frame = self.first(|frame| frame["op"] == "events" && frame["room"] == room).await;
+            let frame = self
+                .first(|frame| frame["op"] == "events" && frame["room"] == room)
+                .await;
             events.extend(frame["events"].as_array().unwrap().iter().cloned());
         }
         assert_eq!(events.len(), count, "more events than expected: {events:?}");
         for pair in events.windows(2) {
-            assert_eq!(pair[0]["seq"].as_u64().unwrap() + 1, pair[1]["seq"].as_u64().unwrap());
+            assert_eq!(
+                pair[0]["seq"].as_u64().unwrap() + 1,
+                pair[1]["seq"].as_u64().unwrap()
+            );
         }
         events
     }
@@ -262,7 +271,11 @@ impl Raw {
                     reason: String::from_utf8(payload.get(2..).unwrap_or_default().to_vec()).unwrap(),
                 },
                 opcode => {
-                    assert_eq!(opcode, self.opcode(), "text frames are JSON, binary ones MessagePack");
+                    assert_eq!(
+                        opcode,
+                        self.opcode(),
+                        "text frames are JSON, binary ones MessagePack"
+                    );
                     Incoming::Data(match self.codec {
                         Codec::Json => serde_json::from_slice(&payload).unwrap(),
                         Codec::Msgpack => rmp_serde::from_slice(&payload).unwrap(),
@@ -313,7 +326,9 @@ fn opcode(codec: Codec) -> u8 {
 
 /// Many frames, to be sent at once.
 pub(crate) fn frames(codec: Codec, all: &[Value]) -> Vec<u8> {
-    all.iter().flat_map(|value| frame(true, opcode(codec), &encode(codec, value))).collect()
+    all.iter()
+        .flat_map(|value| frame(true, opcode(codec), &encode(codec, value)))
+        .collect()
 }
 
 /// A masked frame, as clients send it.
@@ -332,6 +347,11 @@ pub(crate) fn frame(fin: bool, opcode: u8, payload: &[u8]) -> Vec<u8> {
     }
     let mask = [0x11, 0x22, 0x33, 0x44];
     bytes.extend(mask);
-    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     bytes
 }

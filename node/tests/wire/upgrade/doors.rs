@@ -20,10 +20,17 @@ async fn a_credential_in_the_url_is_refused() {
         "/ws?room=lobby&token=x",
         "/ws?tok%65n=x",
     ] {
-        let detail = upgrade(node.public(), path, &[]).await.assert_problem(400, "bad_request");
+        let detail = upgrade(node.public(), path, &[])
+            .await
+            .assert_problem(400, "bad_request");
         assert!(!detail.contains("=x"), "a credential is not sent back: {detail}");
     }
-    for path in ["/ws?", "/ws?room=token", "/ws?tokens=1&my_token=2", "/ws?v=1&v=2&x=%zz"] {
+    for path in [
+        "/ws?",
+        "/ws?room=token",
+        "/ws?tokens=1&my_token=2",
+        "/ws?v=1&v=2&x=%zz",
+    ] {
         assert_eq!(upgrade(node.public(), path, &[]).await.status, 101, "{path}");
     }
 }
@@ -61,21 +68,45 @@ async fn a_page_of_another_site_is_refused() {
             answer.assert_problem(403, "forbidden");
         }
     }
-    assert_eq!(upgrade(node.public(), "/ws", &[]).await.status, 101, "programs send none");
+    assert_eq!(
+        upgrade(node.public(), "/ws", &[]).await.status,
+        101,
+        "programs send none"
+    );
 }
 
 #[tokio::test]
 async fn a_bad_bearer_is_refused() {
     let node = Node::start().await;
     let long = format!("Bearer {}", "x".repeat(8 * 1024 + 1));
-    for authorization in ["Bearer nonsense", "Bearer ", "Bearer", "Basic dXNlcjpwYXNz", "nonsense", &long] {
+    for authorization in [
+        "Bearer nonsense",
+        "Bearer ",
+        "Bearer",
+        "Basic dXNlcjpwYXNz",
+        "nonsense",
+        &long,
+    ] {
         let answer = upgrade(node.public(), "/ws", &[("authorization", authorization)]).await;
         answer.assert_problem(401, "unauthenticated");
-        assert!(answer.header("www-authenticate").is_some(), "RFC 9110 §15.5.2: {answer:?}");
+        assert!(
+            answer.header("www-authenticate").is_some(),
+            "RFC 9110 §15.5.2: {answer:?}"
+        );
     }
-    let token = node.open(Codec::Json).await.hello(json!({ "guest": "Ada" })).await["token"].clone();
+    let token = node
+        .open(Codec::Json)
+        .await
+        .hello(json!({ "guest": "Ada" }))
+        .await["token"]
+        .clone();
     let good = format!("Bearer {}", token.as_str().unwrap());
-    assert_eq!(upgrade(node.public(), "/ws", &[("authorization", &good)]).await.status, 101);
+    assert_eq!(
+        upgrade(node.public(), "/ws", &[("authorization", &good)])
+            .await
+            .status,
+        101
+    );
     let closed = Node::with(&["auth.guests=false"]).await;
     let answer = upgrade(closed.public(), "/ws", &[("authorization", &good)]).await;
     answer.assert_problem(401, "unauthenticated");
@@ -95,7 +126,11 @@ async fn the_order_of_refusals() {
         ("/ws", &[bad], 401),
         ("/ws", &[], 101),
     ] {
-        assert_eq!(upgrade(node.public(), path, headers).await.status, status, "{headers:?}");
+        assert_eq!(
+            upgrade(node.public(), path, headers).await.status,
+            status,
+            "{headers:?}"
+        );
     }
     // Refused ones count as well, so that guessing costs.
     let mut answer = upgrade(node.public(), "/ws?token=x", &[unknown, foreign, bad]).await;

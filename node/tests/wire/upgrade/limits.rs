@@ -7,7 +7,11 @@ use crate::support::{Node, Raw, eventually, http::Answer, raw::CLOSE};
 
 fn assert_refused(answer: &Answer, status: u16, code: &str) {
     answer.assert_problem(status, code);
-    let wait: u64 = answer.header("retry-after").expect("Retry-After").parse().unwrap();
+    let wait: u64 = answer
+        .header("retry-after")
+        .expect("Retry-After")
+        .parse()
+        .unwrap();
     assert!((1..=60).contains(&wait), "{answer:?}");
 }
 
@@ -26,7 +30,11 @@ async fn refusal(node: &Node, headers: &[(&str, &str)]) -> Answer {
 async fn an_address_that_is_too_fast() {
     let node = Node::with(&["limits.handshakes_per_second_per_address=3"]).await;
     for _ in 0..3 {
-        assert_eq!(upgrade(node.public(), "/ws", &[]).await.status, 101, "a burst of one second");
+        assert_eq!(
+            upgrade(node.public(), "/ws", &[]).await.status,
+            101,
+            "a burst of one second"
+        );
     }
     let refused = refusal(&node, &[]).await;
     assert_refused(&refused, 429, "rate_limited");
@@ -47,7 +55,10 @@ async fn a_node_that_is_too_busy() {
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_its_clients_count() {
-    let settings = ["limits.connections_per_address=1", "http.trusted_proxies=127.0.0.0/8"];
+    let settings = [
+        "limits.connections_per_address=1",
+        "http.trusted_proxies=127.0.0.0/8",
+    ];
     let node = Node::with(&settings).await;
     let address = node.public();
     let open = |forwarded: &'static str| async move {

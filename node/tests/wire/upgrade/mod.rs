@@ -12,5 +12,7 @@ use crate::support::{Raw, http::Answer};
 
 /// The answer to an upgrade with exactly these headers beside the mechanical ones.
 async fn upgrade(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Answer {
-    Raw::try_open(address, path, Codec::Json, headers, &[]).await.upgraded
+    Raw::try_open(address, path, Codec::Json, headers, &[])
+        .await
+        .upgraded
 }

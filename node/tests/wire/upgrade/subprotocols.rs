@@ -17,9 +17,16 @@ async fn the_first_offered_that_is_known_is_taken_and_named() {
         (&["hubbub.v1.json, hubbub.v1.msgpack"], Codec::Json, Some(j)),
         (&["hubbub.v1.msgpack,hubbub.v1.json"], Codec::Msgpack, Some(m)),
         (&["hubbub.v2.json, hubbub.v1.msgpack, x"], Codec::Msgpack, Some(m)),
-        (&["hubbub.v2.json", "hubbub.v1.msgpack", "hubbub.v1.json"], Codec::Msgpack, Some(m)),
+        (
+            &["hubbub.v2.json", "hubbub.v1.msgpack", "hubbub.v1.json"],
+            Codec::Msgpack,
+            Some(m),
+        ),
     ] {
-        let headers: Vec<_> = offers.iter().map(|offer| ("sec-websocket-protocol", *offer)).collect();
+        let headers: Vec<_> = offers
+            .iter()
+            .map(|offer| ("sec-websocket-protocol", *offer))
+            .collect();
         let mut raw = Raw::try_open(node.public(), "/ws", codec, &headers, &[]).await;
         assert_eq!(raw.upgraded.status, 101, "{offers:?}: {:?}", raw.upgraded);
         assert_eq!(raw.upgraded.header("sec-websocket-protocol"), named, "{offers:?}");
@@ -34,22 +41,43 @@ async fn the_first_offered_that_is_known_is_taken_and_named() {
 #[tokio::test]
 async fn the_answer_is_that_of_rfc_6455_and_no_extension_is_negotiated() {
     let node = Node::start().await;
-    let extensions = ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits, x-webkit-deflate");
+    let extensions = (
+        "sec-websocket-extensions",
+        "permessage-deflate; client_max_window_bits, x-webkit-deflate",
+    );
     let answer = upgrade(node.public(), "/ws?room=lobby", &[extensions]).await;
     assert_eq!(answer.status, 101, "{answer:?}");
     // RFC 6455 §1.3 has this very key.
-    assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-    assert!(answer.header("upgrade").unwrap().eq_ignore_ascii_case("websocket"));
-    assert!(answer.header("connection").unwrap().eq_ignore_ascii_case("upgrade"));
+    assert_eq!(
+        answer.header("sec-websocket-accept"),
+        Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+    );
+    assert!(
+        answer
+            .header("upgrade")
+            .unwrap()
+            .eq_ignore_ascii_case("websocket")
+    );
+    assert!(
+        answer
+            .header("connection")
+            .unwrap()
+            .eq_ignore_ascii_case("upgrade")
+    );
     assert_eq!(answer.header("sec-websocket-extensions"), None);
 }
 
 #[tokio::test]
 async fn what_is_no_upgrade_is_told_that_one_is_required() {
     let node = Node::start().await;
-    for (name, value) in [("upgrade", ""), ("connection", ""), ("sec-websocket-version", ""), ("upgrade", "h2c"),
-        ("connection", "keep-alive"), ("sec-websocket-version", "8")]
-    {
+    for (name, value) in [
+        ("upgrade", ""),
+        ("connection", ""),
+        ("sec-websocket-version", ""),
+        ("upgrade", "h2c"),
+        ("connection", "keep-alive"),
+        ("sec-websocket-version", "8"),
+    ] {
         let headers: Vec<_> = UPGRADE
             .iter()
             .filter(|(header, _)| *header != name)
@@ -58,10 +86,18 @@ async fn what_is_no_upgrade_is_told_that_one_is_required() {
             .collect();
         let answer = http::request(node.public(), "GET", "/ws", &headers, "").await;
         answer.assert_problem(426, "bad_request");
-        assert!(answer.header("upgrade").unwrap().eq_ignore_ascii_case("websocket"), "{answer:?}");
+        assert!(
+            answer
+                .header("upgrade")
+                .unwrap()
+                .eq_ignore_ascii_case("websocket"),
+            "{answer:?}"
+        );
         assert_eq!(answer.header("sec-websocket-version"), Some("13"), "{answer:?}");
     }
-    http::get(node.public(), "/ws").await.assert_problem(426, "bad_request");
+    http::get(node.public(), "/ws")
+        .await
+        .assert_problem(426, "bad_request");
     // Before everything else.
     let answer = http::get(node.public(), "/ws?token=x").await;
     answer.assert_problem(426, "bad_request");
@@ -72,5 +108,10 @@ async fn what_is_no_upgrade_is_told_that_one_is_required() {
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
-    assert_eq!(http::request(node.public(), "GET", "/ws", &headers, "").await.status, 101);
+    assert_eq!(
+        http::request(node.public(), "GET", "/ws", &headers, "")
+            .await
+            .status,
+        101
+    );
 }
