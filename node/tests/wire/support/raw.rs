@@ -33,6 +33,7 @@ pub(crate) struct Raw {
 pub(crate) enum Incoming {
     /// A data frame of the connection's codec.
     Data(Value),
+    Ping(Vec<u8>),
     Pong(Vec<u8>),
     /// Its close frame.
     Close {
@@ -259,54 +260,73 @@ impl Raw {
     /// Reads what comes next from the socket; the server's pings are passed over.
     pub(crate) async fn read(&mut self) -> Incoming {
         loop {
-            let Some((first, payload)) = within("a frame", self.read_frame()).await else {
-                return Incoming::End;
-            };
-            assert_eq!(first & 0xf0, 0x80, "neither a fragment nor an extension is due");
-            return match first & 0x0f {
-                PING => continue,
-                PONG => Incoming::Pong(payload),
-                CLOSE => Incoming::Close {
-                    code: payload.first_chunk().map(|code| u16::from_be_bytes(*code)),
-                    reason: String::from_utf8(payload.get(2..).unwrap_or_default().to_vec()).unwrap(),
-                },
-                opcode => {
-                    assert_eq!(
-                        opcode,
-                        self.opcode(),
-                        "text frames are JSON, binary ones MessagePack"
-                    );
-                    Incoming::Data(match self.codec {
-                        Codec::Json => serde_json::from_slice(&payload).unwrap(),
-                        Codec::Msgpack => rmp_serde::from_slice(&payload).unwrap(),
-                    })
-                }
-            };
+            match within("a frame", self.read_any()).await {
+                Incoming::Ping(_) => {}
+                other => return other,
+            }
         }
     }
 
-    /// First byte and payload of a frame; `None` at the end of the connection.
-    async fn read_frame(&mut self) -> Option<(u8, Vec<u8>)> {
-        let head = self.take(2).await?;
-        assert_eq!(head[1] & 0x80, 0, "a server does not mask");
-        let length = match head[1] {
-            126 => u16::from_be_bytes(self.take(2).await?.try_into().unwrap()).into(),
-            127 => u64::from_be_bytes(self.take(8).await?.try_into().unwrap()),
-            short => short.into(),
+    /// Reads what comes next from the socket, however long it takes.
+    pub(crate) async fn read_any(&mut self) -> Incoming {
+        let Some((first, payload)) = self.read_frame().await else {
+            return Incoming::End;
         };
-        let payload = self.take(usize::try_from(length).unwrap()).await?;
-        Some((head[0], payload))
+        assert_eq!(first & 0xf0, 0x80, "neither a fragment nor an extension is due");
+        match first & 0x0f {
+            PING => Incoming::Ping(payload),
+            PONG => Incoming::Pong(payload),
+            CLOSE => Incoming::Close {
+                code: payload.first_chunk().map(|code| u16::from_be_bytes(*code)),
+                reason: String::from_utf8(payload.get(2..).unwrap_or_default().to_vec()).unwrap(),
+            },
+            opcode => {
+                assert_eq!(
+                    opcode,
+                    self.opcode(),
+                    "text frames are JSON, binary ones MessagePack"
+                );
+                Incoming::Data(match self.codec {
+                    Codec::Json => serde_json::from_slice(&payload).unwrap(),
+                    Codec::Msgpack => rmp_serde::from_slice(&payload).unwrap(),
+                })
+            }
+        }
     }
 
-    async fn take(&mut self, count: usize) -> Option<Vec<u8>> {
-        while self.unread.len() < count {
+    /// First byte and payload of a frame; `None` at the end of the connection. Cancel safe.
+    async fn read_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        loop {
+            if let Some((first, header, length)) = self.header() {
+                if self.unread.len() >= header + length {
+                    let frame: Vec<u8> = self.unread.drain(..header + length).collect();
+                    return Some((first, frame[header..].to_vec()));
+                }
+            }
             match self.stream.read_buf(&mut self.unread).await {
                 Ok(0) => return None,
                 Ok(_) => {}
                 Err(error) => panic!("the connection was broken off, not ended: {error}"),
             }
         }
-        Some(self.unread.drain(..count).collect())
+    }
+
+    /// First byte, length of the header and of the payload, of the frame that is read next.
+    fn header(&self) -> Option<(u8, usize, usize)> {
+        let (first, second) = (*self.unread.first()?, *self.unread.get(1)?);
+        assert_eq!(second & 0x80, 0, "a server does not mask");
+        let (header, length) = match second {
+            126 => (
+                4,
+                u16::from_be_bytes(self.unread.get(2..4)?.try_into().unwrap()).into(),
+            ),
+            127 => (
+                10,
+                u64::from_be_bytes(self.unread.get(2..10)?.try_into().unwrap()),
+            ),
+            short => (2, short.into()),
+        };
+        Some((first, header, usize::try_from(length).unwrap()))
     }
 }
 
