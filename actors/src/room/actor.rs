@@ -95,6 +95,12 @@ pub(crate) enum RoomMsg {
         seq: u64,
         answer: Answer,
     },
+    /// What was written before a [`RoomMsg::MarkRead`] is committed.
+    MarkDue {
+        user: Arc<User>,
+        seq: u64,
+        answer: Answer,
+    },
     /// The store's marker of somebody who wants to move it to `seq`.
     MarkKnown {
         user: Arc<User>,
@@ -248,6 +254,7 @@ impl RoomActor {
             | RoomMsg::History(..)
             | RoomMsg::Presence(..)
             | RoomMsg::MarkRead { .. }
+            | RoomMsg::MarkDue { .. }
             | RoomMsg::Typing(..) => waiting.push(message),
             _ => {}
         }
@@ -380,6 +387,7 @@ fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option
         RoomMsg::History(_, _, answer)
         | RoomMsg::Presence(_, answer)
         | RoomMsg::MarkRead { answer, .. }
+        | RoomMsg::MarkDue { answer, .. }
         | RoomMsg::Typing(_, answer) => refuse_answer(answer, name, error),
         _ => {}
     }

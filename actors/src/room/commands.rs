@@ -68,13 +68,23 @@ impl Live {
         self.apply(cx, events);
     }
 
+    /// Commands of one connection take effect in the order sent: what looks at the log waits for what was written
+    /// before it. At once where nothing is being written.
+    fn behind_writes(cx: &Cx<'_>, then: impl FnOnce() + Send + 'static) {
+        if cx.budget.used() == 0 {
+            then();
+        } else {
+            cx.context.persistence.after_appends(cx.room.name(), then);
+        }
+    }
+
     pub(super) fn history(&self, cx: &Cx<'_>, user: &User, page: Page, answer: Answer) {
         if let Err(code) = self.decide(cx, user, Operation::Read) {
             return deny(answer, code, cx.room.name());
         }
         let store = Arc::clone(&cx.context.store);
         let room = cx.room.clone();
-        tokio::spawn(async move {
+        let read = async move {
             let request = PageRequest {
                 bound: page.bound,
                 limit: page.limit,
@@ -84,7 +94,14 @@ impl Live {
                 Ok(page) => answer.done(Done::page(None, page.events, page.more)),
                 Err(error) => answer.refuse_by_store(&error),
             }
-        });
+        };
+        Self::behind_writes(cx, || drop(tokio::spawn(read)));
+    }
+
+    /// Takes a wish to move a read marker: it may stand at what the same client has just written.
+    pub(super) fn take_mark(cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
+        let room = cx.room.clone();
+        Self::behind_writes(cx, move || room.cast(RoomMsg::MarkDue { user, seq, answer }));
     }
 
     /// Moves somebody's read marker. Where it stands is read from the store first, so that it never goes back.
@@ -175,6 +192,7 @@ pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committe
         append,
         answer,
         outcome,
+        reserved: _reserved,
     } in committed
     {
         match outcome {

@@ -139,7 +139,8 @@ impl Live {
                 Ok(()) => answer.done(Done::presence(None, self.presence.count(), self.presence.users())),
                 Err(code) => deny(answer, code, cx.room.name()),
             },
-            RoomMsg::MarkRead { user, seq, answer } => self.mark_read(cx, user, seq, answer),
+            RoomMsg::MarkRead { user, seq, answer } => Self::take_mark(cx, user, seq, answer),
+            RoomMsg::MarkDue { user, seq, answer } => self.mark_read(cx, user, seq, answer),
             RoomMsg::MarkKnown {
                 user,
                 known,

@@ -42,8 +42,8 @@ pub(super) fn routes() -> Router<Arc<Gate>> {
         .route("/rooms/{room}", get(room))
         .route("/rooms/{room}/events", get(events))
         .route("/rooms/{room}/messages", post(send))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(|| async { Problem::no_such_address() })
+        .method_not_allowed_fallback(|| async { Problem::no_such_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
 }
 
@@ -121,8 +121,7 @@ async fn rooms(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPag
     }))
 }
 
-async fn room(caller: Caller, Path(name): Path<String>) -> Result<Json<Room>, Problem> {
-    let name = room_name("room", &name)?;
+async fn room(caller: Caller, Named(name): Named) -> Result<Json<Room>, Problem> {
     let found = caller.serving.system.room(&name).await.map_err(store_problem)?;
     let (record, roster) = found.ok_or_else(|| no_such_room(&name))?;
     let now_ms = caller.serving.system.clock().now_ms();
@@ -133,10 +132,9 @@ async fn room(caller: Caller, Path(name): Path<String>) -> Result<Json<Room>, Pr
 
 async fn events(
     caller: Caller,
-    Path(name): Path<String>,
+    Named(name): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Json<EventPage>, Problem> {
-    let name = room_name("room", &name)?;
     let query = Query::parse(query.as_deref())?;
     let page = client::check_page(
         query.number("before")?,
@@ -152,10 +150,9 @@ async fn events(
 
 async fn send(
     caller: Caller,
-    Path(name): Path<String>,
+    Named(name): Named,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let name = room_name("room", &name)?;
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
             ErrorCode::TooLarge,
@@ -195,15 +192,6 @@ async fn send(
     Ok((StatusCode::CREATED, Json(sent)).into_response())
 }
 
-async fn not_found() -> Problem {
-    Problem::new(ErrorCode::NotFound, "there is nothing at this address")
-}
-
-async fn method_not_allowed() -> Problem {
-    Problem::new(ErrorCode::BadRequest, "this address does not take this method")
-        .with_status(StatusCode::METHOD_NOT_ALLOWED)
-}
-
 impl Caller {
     fn room(&self, name: &RoomName) -> Result<actors::room::Room, Problem> {
         self.serving.system.rooms().get(name).map_err(|_| unavailable())
@@ -229,6 +217,19 @@ impl FromRequestParts<Arc<Gate>> for Caller {
             serving: Arc::clone(serving),
             user: Arc::new(user),
         })
+    }
+}
+
+/// The room that the address names.
+struct Named(RoomName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is no text is no name, either.
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        room_name("room", name.as_deref().map_or("", String::as_str)).map(Self)
     }
 }
 
