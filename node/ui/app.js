@@ -332,7 +332,7 @@ parts.scroller.addEventListener("scroll", () => {
 parts.joinForm.addEventListener("submit", (event) => {
   event.preventDefault();
   const name = parts.room.value.trim().toLowerCase().replace(/^#/, "");
-  if (!ROOM_NAME.test(name)) return page.notice("A room's name is made of a-z, 0-9, - and _, up to 64 of them.");
+  if (!ROOM_NAME.test(name)) return page.notice("A room's name is made of a-z, 0-9, - and _, begins with a letter or digit, and has up to 64 of them.");
   parts.room.value = "";
   openRoom(name);
 });
