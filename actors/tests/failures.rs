@@ -113,7 +113,7 @@ impl Client {
             name: name.into(),
         };
         let opening = Opening {
-            user: User { person, guest: true },
+            user: User::guest(person),
             outbox: Arc::clone(&outbox),
             id: None,
             token: None,

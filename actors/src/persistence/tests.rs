@@ -45,13 +45,10 @@ impl Node {
     fn send(&self, cid: usize) -> JoinHandle<Result<Done, Refused>> {
         let room = self.room.clone();
         tokio::spawn(async move {
-            let user = User {
-                person: Person {
-                    id: "ann".into(),
-                    name: "Ann".into(),
-                },
-                guest: true,
-            };
+            let user = User::guest(Person {
+                id: "ann".into(),
+                name: "Ann".into(),
+            });
             let sent = room.send(&user, cid.to_string().into(), "text".into(), None);
             timeout(PATIENCE, sent).await.expect("every command is answered")
         })
