@@ -94,6 +94,21 @@ async fn a_lost_answer_is_repeated_on_another_node_and_stored_once() {
 }
 
 #[tokio::test]
+async fn what_was_committed_without_an_answer_is_shown_to_all() {
+    let cluster = Cluster::start(2, &settings(&[])).await;
+    let room = room("unanswered");
+    let mut ann = member(&cluster.url(0), Codec::Json, "Ann", &room).await;
+    let mut ben = member(&cluster.url(1), Codec::Msgpack, "Ben", &room).await;
+    cluster.stores[0].fail_next(Call::Append, 1, Fault::LoseAnswer(down()));
+    // The node does not know, tells nobody, and the sender does not come again.
+    overloaded(ann.send(&room, "once", "text", None).await);
+    for client in [&mut ann, &mut ben] {
+        let events = client.take_events(&room, 1).await.unwrap();
+        assert_eq!((events[0].seq, events[0].cid.as_deref()), (1, Some("once")));
+    }
+}
+
+#[tokio::test]
 async fn what_waits_for_a_slow_store_is_bounded() {
     let limits = [
         ("limits.pending_appends_room_bytes", "32768"),
