@@ -129,27 +129,27 @@ impl Live {
         }
     }
 
-    /// Passes on that somebody types.
+    /// Passes on that somebody types, to members and other nodes, unless that was done a moment ago.
     pub(super) fn typing(&mut self, cx: &Cx<'_>, user: Person, answer: Answer) {
-        let now = Instant::now();
-        let recently = self
-            .typed
-            .get(&user.id)
-            .is_some_and(|last| now.duration_since(*last) < TYPING_PACE);
-        if !recently {
-            self.typed.insert(Arc::clone(&user.id), now);
+        if self.show_typing(cx, user.clone()) {
             let message = NodeMessage::Typing {
                 room: cx.room.name().clone(),
-                user: user.clone(),
+                user,
             };
             publish(cx.context, &message, None);
-            self.show_typing(cx, user);
         }
         answer.done(Done::default());
     }
 
-    pub(super) fn show_typing(&self, cx: &Cx<'_>, user: Person) {
+    /// Tells members that somebody types, on whichever node, and returns whether it did: one person may type on several.
+    pub(super) fn show_typing(&mut self, cx: &Cx<'_>, user: Person) -> bool {
+        let now = Instant::now();
         let id = Arc::clone(&user.id);
+        let recently = |last: &Instant| now.duration_since(*last) < TYPING_PACE;
+        if self.typed.get(&id).is_some_and(recently) {
+            return false;
+        }
+        self.typed.insert(Arc::clone(&id), now);
         self.broadcast(
             ServerFrame::Typing {
                 room: cx.room.name().clone(),
@@ -157,6 +157,7 @@ impl Live {
             },
             Some(&id),
         );
+        true
     }
 }
 

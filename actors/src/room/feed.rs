@@ -253,7 +253,7 @@ impl Live {
     pub(super) fn take_bus(&mut self, cx: &Cx<'_>, node: Arc<str>, message: NodeMessage) {
         match message {
             NodeMessage::Events { events, .. } => self.apply(cx, events),
-            NodeMessage::Typing { user, .. } => self.show_typing(cx, user),
+            NodeMessage::Typing { user, .. } => drop(self.show_typing(cx, user)),
             NodeMessage::Read { user, seq, .. } => self.show_read(cx, user, seq),
             NodeMessage::Presence {
                 count, users, ask, ..
