@@ -108,6 +108,8 @@ pub(crate) enum RoomMsg {
     },
     PresenceDue,
     PresenceRenew,
+    /// The other nodes have had the time to say who is there.
+    PicturesDue,
     IdleDue,
 }
 
@@ -176,8 +178,10 @@ impl Actor for RoomActor {
 impl RoomActor {
     fn dispatch(&self, myself: &ActorRef<RoomMsg>, state: &mut State, message: RoomMsg) {
         // Without members the room does not follow its log; what it holds may be old.
-        let stale =
-            matches!((&state.phase, &message), (Phase::Live(live), RoomMsg::Join(_)) if !live.is_followed());
+        let stale = matches!(
+            (&state.phase, &message),
+            (Phase::Live(live), RoomMsg::Join(_) | RoomMsg::Presence(_)) if !live.is_followed()
+        );
         if stale {
             state.phase = Phase::Cold;
         }
@@ -268,14 +272,16 @@ impl RoomActor {
                 for message in waiting {
                     // A room that was just read is current for those who waited for it.
                     match (&mut state.phase, message) {
-                        (Phase::Live(live), RoomMsg::Join(join)) => {
-                            let room = self.handle(myself);
+                        (Phase::Live(live), message @ (RoomMsg::Join(_) | RoomMsg::Presence(_))) => {
                             let cx = Cx {
                                 context: &self.context,
-                                room,
+                                room: self.handle(myself),
                                 budget: &state.budget,
                             };
-                            live.join_current(&cx, *join);
+                            match message {
+                                RoomMsg::Join(join) => live.join_current(&cx, *join),
+                                message => live.handle(&cx, message),
+                            }
                             self.shared.members.store(live.members(), Relaxed);
                         }
                         (_, message) => self.dispatch(myself, state, message),
