@@ -38,22 +38,21 @@ async fn one_person_who_types_on_two_nodes_is_passed_on_once() {
     let mut times = Vec::new();
     let began = Instant::now();
     while times.len() < 2 {
+        let asked = began.elapsed();
         for ada in &mut adas {
             ada.ok(json!({ "op": "typing", "room": "lobby" })).await;
         }
         for frame in bob.until_pong().await {
             if frame["op"] == "typing" {
-                times.push(began.elapsed());
+                times.push((asked, began.elapsed()));
             }
         }
         assert!(began.elapsed() < Duration::from_secs(20), "only {times:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let pause = times[1] - times[0];
-    assert!(
-        pause > Duration::from_millis(1_500),
-        "passed on again after {pause:?}"
-    );
+    // From before the first can have been passed on to after the second was.
+    let pause = times[1].1 - times[0].0;
+    assert!(pause >= Duration::from_secs(2), "passed on again after {pause:?}");
     // Nobody is told of oneself, from wherever.
     for ada in &mut adas {
         let frames = ada.until_pong().await;
