@@ -127,6 +127,8 @@ pub(crate) enum RoomMsg {
     },
     PresenceDue,
     PresenceRenew,
+    /// The other nodes have had the time to say who is there.
+    PicturesDue,
     IdleDue,
 }
 
@@ -289,14 +291,16 @@ impl RoomActor {
                 for message in waiting {
                     // A room that was just read is current for those who waited for it.
                     match (&mut state.phase, message) {
-                        (Phase::Live(live), RoomMsg::Join(join)) => {
-                            let room = self.handle(myself);
+                        (Phase::Live(live), message @ (RoomMsg::Join(_) | RoomMsg::Presence(..))) => {
                             let cx = Cx {
                                 context: &self.context,
-                                room,
+                                room: self.handle(myself),
                                 budget: &state.budget,
                             };
-                            live.join_current(&cx, *join);
+                            match message {
+                                RoomMsg::Join(join) => live.join_current(&cx, *join),
+                                message => live.handle(&cx, message),
+                            }
                             self.shared.members.store(live.members(), Relaxed);
                         }
                         (_, message) => self.dispatch(myself, state, message),
@@ -356,12 +360,10 @@ impl RoomActor {
 /// others what they may do here as of a moment ago.
 fn is_stale(live: &Live, message: &RoomMsg) -> bool {
     match message {
-        RoomMsg::Join(_) => !live.is_followed(),
-        RoomMsg::Write(_)
-        | RoomMsg::History(..)
-        | RoomMsg::Presence(..)
-        | RoomMsg::MarkRead { .. }
-        | RoomMsg::Typing(..) => !live.is_followed() && live.age() > FRESH_FOR,
+        RoomMsg::Join(_) | RoomMsg::Presence(..) => !live.is_followed(),
+        RoomMsg::Write(_) | RoomMsg::History(..) | RoomMsg::MarkRead { .. } | RoomMsg::Typing(..) => {
+            !live.is_followed() && live.age() > FRESH_FOR
+        }
         _ => false,
     }
 }

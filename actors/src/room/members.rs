@@ -31,6 +31,8 @@ use crate::{
     settings::Settings,
 };
 
+/// After a room begins to follow the bus, the other nodes' pictures of who is there are waited for so long.
+const PICTURES_WAIT: Duration = Duration::from_millis(250);
 /// Members are told who came and went at most this often.
 const PRESENCE_PACE: Duration = Duration::from_secs(1);
 
@@ -47,6 +49,10 @@ pub(super) struct Live {
     pub(super) memo: Option<(u64, SharedFrame<EventsFrame>)>,
     pub(super) presence: Presence,
     pub(super) presence_due: bool,
+    /// Whether the other nodes have had the time to send their pictures.
+    pictured: bool,
+    /// Who asks for presence before that.
+    asking: Vec<Answer>,
     renewing: bool,
     pub(super) typed: HashMap<Arc<str>, Instant>,
     pub(super) marks: HashMap<Arc<str>, u64>,
@@ -96,6 +102,8 @@ impl Live {
             memo: None,
             presence: Presence::default(),
             presence_due: false,
+            pictured: false,
+            asking: Vec::new(),
             renewing: false,
             typed: HashMap::new(),
             marks: HashMap::new(),
@@ -114,10 +122,11 @@ impl Live {
         self.members() > 0
     }
 
-    /// Subscribers, including those that are just opening the room.
+    /// Subscribers, including those that are just opening the room or ask who is there.
     pub(super) fn members(&self) -> usize {
         let opening = &self.opening;
         self.subscribers.len()
+            + self.asking.len()
             + opening.for_this_read.len()
             + opening.for_next_read.len()
             + opening.for_head.len()
@@ -136,9 +145,10 @@ impl Live {
             RoomMsg::Committed(committed) => self.committed(cx, committed),
             RoomMsg::History(user, page, answer) => self.history(cx, &user, page, answer),
             RoomMsg::Presence(user, answer) => match self.decide(cx, &user, Operation::Read) {
-                Ok(()) => answer.done(Done::presence(None, self.presence.count(), self.presence.users())),
+                Ok(()) => self.tell_presence_to(cx, answer),
                 Err(code) => deny(answer, code, cx.room.name()),
             },
+            RoomMsg::PicturesDue => self.pictures_due(cx),
             RoomMsg::MarkRead { user, seq, answer } => Self::take_mark(cx, user, seq, answer),
             RoomMsg::MarkDue { user, seq, answer } => self.mark_read(cx, user, seq, answer),
             RoomMsg::MarkKnown {
@@ -338,6 +348,7 @@ impl Live {
     fn follow(&mut self, cx: &Cx<'_>) {
         if self.members() == 0 {
             cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
+            cx.after(PICTURES_WAIT, RoomMsg::PicturesDue);
         }
         if !self.renewing {
             self.renewing = true;
@@ -348,8 +359,32 @@ impl Live {
     fn unfollow(&mut self, cx: &Cx<'_>) {
         self.tell_others(cx, false);
         cx.context.bus.unsubscribe(&Topic::Room(cx.room.name().clone()));
+        self.pictured = false;
         self.typed.clear();
         self.marks.clear();
+    }
+
+    /// Says who is in the room over the whole cluster, which is known a moment after this node begins to follow it.
+    pub(super) fn tell_presence_to(&mut self, cx: &Cx<'_>, answer: Answer) {
+        if self.pictured {
+            answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
+        } else {
+            self.follow(cx);
+            self.asking.push(answer);
+        }
+    }
+
+    fn pictures_due(&mut self, cx: &Cx<'_>) {
+        if !self.is_followed() {
+            return;
+        }
+        self.pictured = true;
+        for answer in std::mem::take(&mut self.asking) {
+            self.tell_presence_to(cx, answer);
+        }
+        if !self.is_followed() {
+            self.unfollow(cx);
+        }
     }
 
     /// Tells members (and other nodes) soon; changes within a second are told together.

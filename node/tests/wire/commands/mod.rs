@@ -3,6 +3,7 @@
 mod changes;
 mod history;
 mod join;
+mod nodes;
 mod people;
 mod repeats;
 mod send;

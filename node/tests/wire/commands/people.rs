@@ -104,23 +104,22 @@ async fn typing_is_passed_on_at_most_every_two_seconds_and_not_to_oneself() {
         let mut times = Vec::new();
         let began = Instant::now();
         while times.len() < 2 {
+            let asked = began.elapsed();
             // From both connections; they are one person.
             ada.ok(json!({ "op": "typing", "room": room })).await;
             ada_too.ok(json!({ "op": "typing", "room": room })).await;
             for frame in bob.until_pong().await {
                 if frame["op"] == "typing" {
                     assert_eq!(frame, typing);
-                    times.push(began.elapsed());
+                    times.push((asked, began.elapsed()));
                 }
             }
             assert!(began.elapsed() < Duration::from_secs(20), "only {times:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let pause = times[1] - times[0];
-        assert!(
-            pause > Duration::from_millis(1_500),
-            "passed on again after {pause:?}"
-        );
+        // From before the first can have been passed on to after the second was.
+        let pause = times[1].1 - times[0].0;
+        assert!(pause >= Duration::from_secs(2), "passed on again after {pause:?}");
         // Another person is not held up by that.
         bob.ok(json!({ "op": "typing", "room": room })).await;
         for raw in [&mut ada, &mut ada_too] {
@@ -173,20 +172,15 @@ async fn presence_is_told_at_most_once_a_second() {
         let room = room_for(codec);
         let mut bob = node.joined(codec, "Bob", &room).await;
         let began = Instant::now();
-        let mut times = Vec::new();
+        let mut told = 0;
         while began.elapsed() < Duration::from_millis(3_500) {
             drop(node.joined(codec, "Ada", &room).await);
-            for frame in bob.until_pong().await {
-                if frame["op"] == "presence" {
-                    times.push(began.elapsed());
-                }
-            }
+            let frames = bob.until_pong().await;
+            told += frames.iter().filter(|frame| frame["op"] == "presence").count() as u64;
         }
-        assert!(!times.is_empty());
-        for pair in times.windows(2) {
-            // Read a little late, the first; a little early, the second.
-            assert!(pair[1] - pair[0] > Duration::from_millis(700), "{times:?}");
-        }
+        // Counted over the whole time: a single frame may be read late.
+        let most = began.elapsed().as_secs() + 1;
+        assert!((1..=most).contains(&told), "{told} in {:?}", began.elapsed());
     })
     .await;
 }

@@ -42,6 +42,7 @@ pub(crate) async fn eventually<T: Debug, F: Future<Output = Option<T>>>(
 pub(crate) async fn with_both<F: Future<Output = ()>>(mut check: impl FnMut(Codec) -> F) {
     for codec in Codec::ALL {
         eprintln!("with {}", codec.subprotocol());
-        check(codec).await;
+        // Boxed: a whole test is a large future.
+        Box::pin(check(codec)).await;
     }
 }

@@ -297,11 +297,11 @@ impl Raw {
     /// First byte and payload of a frame; `None` at the end of the connection. Cancel safe.
     async fn read_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         loop {
-            if let Some((first, header, length)) = self.header() {
-                if self.unread.len() >= header + length {
-                    let frame: Vec<u8> = self.unread.drain(..header + length).collect();
-                    return Some((first, frame[header..].to_vec()));
-                }
+            if let Some((first, header, length)) = self.header()
+                && self.unread.len() >= header + length
+            {
+                let frame: Vec<u8> = self.unread.drain(..header + length).collect();
+                return Some((first, frame[header..].to_vec()));
             }
             match self.stream.read_buf(&mut self.unread).await {
                 Ok(0) => return None,
