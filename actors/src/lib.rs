@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod outbox;
 mod persistence;
 pub mod ports;
+pub mod rights;
 pub mod room;
 mod settings;
 mod supervisor;

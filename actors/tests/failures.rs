@@ -113,7 +113,7 @@ impl Client {
             name: name.into(),
         };
         let opening = Opening {
-            user: User::guest(person),
+            user: std::sync::Arc::new(User::guest(person)),
             outbox: Arc::clone(&outbox),
             id: None,
             token: None,

@@ -40,10 +40,21 @@ pub(crate) struct Committed {
     pub(crate) append: Append,
     pub(crate) answer: Answer,
     pub(crate) outcome: Outcome,
+    /// Kept until the room has taken it over: as long as bytes are reserved, the room knows that it is behind.
+    pub(crate) reserved: [Reserved; 2],
+}
+
+/// Called once what was handed over before is committed or refused.
+pub(super) type Then = Box<dyn FnOnce() + Send>;
+
+/// What waits in a shard, in order.
+pub(super) enum Entry {
+    Append(Box<Pending>),
+    Then(Then),
 }
 
 pub(super) enum ShardMsg {
-    Append(Box<Pending>),
+    Entry(Entry),
     Finished,
     /// Answered when nothing waits and nothing is under way.
     Flush(oneshot::Sender<()>),
@@ -57,7 +68,7 @@ pub(super) struct Shard {
 }
 
 pub(super) struct ShardState {
-    collector: Collector<Pending>,
+    collector: Collector<Entry>,
     flushing: Vec<oneshot::Sender<()>>,
 }
 
@@ -80,7 +91,7 @@ impl Actor for Shard {
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
         let batch = match message {
-            ShardMsg::Append(pending) => state.collector.push(pending.append.cost_bytes(), *pending),
+            ShardMsg::Entry(entry) => state.collector.push(entry.cost_bytes(), entry),
             ShardMsg::Finished => state.collector.finished(),
             ShardMsg::Flush(done) => {
                 state.flushing.push(done);
@@ -104,13 +115,35 @@ impl Actor for Shard {
 impl Shard {
     /// The commit runs beside the actor, which collects the next batch meanwhile. Should the actor fail, the commit
     /// still ends and its commands are answered.
-    fn start_commit(&self, myself: ActorRef<ShardMsg>, batch: Vec<Pending>) {
+    fn start_commit(&self, myself: ActorRef<ShardMsg>, batch: Vec<Entry>) {
         let store = Arc::clone(&self.store);
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
             let _finished = Finished(myself);
-            commit(&*store, &metrics, batch).await;
+            let mut appends = Vec::with_capacity(batch.len());
+            let mut calls = Vec::new();
+            for entry in batch {
+                match entry {
+                    Entry::Append(pending) => appends.push(*pending),
+                    Entry::Then(then) => calls.push(then),
+                }
+            }
+            if !appends.is_empty() {
+                commit(&*store, &metrics, appends).await;
+            }
+            for then in calls {
+                then();
+            }
         });
+    }
+}
+
+impl Entry {
+    fn cost_bytes(&self) -> usize {
+        match self {
+            Self::Append(pending) => pending.append.cost_bytes(),
+            Self::Then(_) => 0,
+        }
     }
 }
 
@@ -163,7 +196,6 @@ fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outc
             since: _,
             reserved,
         } = ticket;
-        drop(reserved);
         let (_, committed) = by_room
             .entry(append.room.clone())
             .or_insert_with(|| (room, Vec::new()));
@@ -171,6 +203,7 @@ fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outc
             append,
             answer,
             outcome,
+            reserved,
         });
     }
     for (room, committed) in by_room.into_values() {

@@ -13,7 +13,7 @@ use crate::{
     Settings, System, User,
     memory::{Call, Fault, LocalHub, MemoryStore},
     metrics::Metrics,
-    ports::{NewRoom, Store},
+    ports::{Change, NewRoom, Store},
     room::Room,
 };
 
@@ -29,11 +29,7 @@ impl Node {
     async fn start() -> Self {
         let store = MemoryStore::new();
         let name = RoomName::new("room").unwrap();
-        let room = NewRoom {
-            name: name.clone(),
-            title: "Room".into(),
-        };
-        store.create_room(&room).await.unwrap();
+        store.create_room(&NewRoom::public(name.clone())).await.unwrap();
         let bus = Arc::new(LocalHub::new().connect());
         let system = System::start(Settings::default(), Arc::new(store.clone()), bus, Metrics::noop())
             .await
@@ -45,11 +41,15 @@ impl Node {
     fn send(&self, cid: usize) -> JoinHandle<Result<Done, Refused>> {
         let room = self.room.clone();
         tokio::spawn(async move {
-            let user = User::guest(Person {
+            let user = Arc::new(User::guest(Person {
                 id: "ann".into(),
                 name: "Ann".into(),
-            });
-            let sent = room.send(&user, cid.to_string().into(), "text".into(), None);
+            }));
+            let message = Change::Message {
+                text: "text".into(),
+                reply_to: None,
+            };
+            let sent = room.act(&user, Some(cid.to_string().into()), message);
             timeout(PATIENCE, sent).await.expect("every command is answered")
         })
     }

@@ -53,7 +53,12 @@ impl Live {
         let ready = self.log.offer(events);
         if !ready.is_empty() {
             self.memo = None;
+            let about_rights = self.take_note(&ready);
             self.deliver(cx, &ready);
+            if about_rights {
+                // Whom it concerns is still shown why.
+                self.send_out(cx, &ready);
+            }
             self.open_reached(cx);
         }
         self.fill_holes(cx);

@@ -21,7 +21,7 @@ pub(super) async fn welcome(start: &Start, id: Option<u32>, hello: Hello) -> Res
         return Err(CloseCode::Unauthenticated);
     };
     let opening = Opening {
-        user: authenticated.user,
+        user: Arc::new(authenticated.user),
         outbox: Arc::clone(&start.outbox),
         id,
         token: authenticated.new_token,
