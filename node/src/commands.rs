@@ -65,7 +65,7 @@ pub fn migrate(config: &Config) -> ExitCode {
 /// Begins a new history of the store.
 pub fn new_epoch(config: &Config) -> ExitCode {
     in_runtime(config, async {
-        let epoch = Box::pin(store::connect(config)).await?.new_epoch().await?;
+        let epoch = Box::pin(store::connect(config)).await?.log.new_epoch().await?;
         say(&format!(
             "the store's epoch is now {epoch}; clients that come back start anew"
         ))

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use protocol::RoomName;
 
-use super::log::RoomLog;
+use super::{accounts::Book, log::RoomLog};
 use crate::ports::{
     Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store, StoreError,
     StoreStatus,
@@ -40,6 +40,8 @@ pub enum Call {
     SharedKey,
     Status,
     NewEpoch,
+    /// Any call of [`Accounts`](crate::ports::Accounts).
+    Accounts,
 }
 
 /// How a call fails.
@@ -52,7 +54,8 @@ pub enum Fault {
 }
 
 #[derive(Default)]
-struct Data {
+pub(super) struct Data {
+    pub(super) accounts: Book,
     rooms: BTreeMap<RoomName, RoomLog>,
     marks: HashMap<(RoomName, Arc<str>), u64>,
     keys: HashMap<String, [u8; 32]>,
@@ -129,7 +132,11 @@ impl MemoryStore {
     }
 
     /// Does `work` on the data, with the delays and faults that were ordered.
-    async fn call<T>(&self, call: Call, work: impl FnOnce(&mut Data) -> T) -> Result<T, StoreError> {
+    pub(super) async fn call<T>(
+        &self,
+        call: Call,
+        work: impl FnOnce(&mut Data) -> T,
+    ) -> Result<T, StoreError> {
         let (fault, before, after) = {
             let mut link = self.link.lock();
             *link.calls.entry(call).or_default() += 1;
@@ -163,7 +170,7 @@ impl Link {
 }
 
 impl Data {
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         let system = || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

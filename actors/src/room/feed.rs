@@ -254,6 +254,8 @@ impl Live {
         match message {
             NodeMessage::Events { events, .. } => self.apply(cx, events),
             NodeMessage::Typing { user, .. } => self.show_typing(cx, user),
+            // Concerns no room.
+            NodeMessage::Accounts { .. } => {}
             NodeMessage::Read { user, seq, .. } => self.show_read(cx, user, seq),
             NodeMessage::Presence {
                 count, users, ask, ..

@@ -12,6 +12,22 @@ pub struct Auth {
     /// Postgres.
     #[serde(deserialize_with = "values::switch")]
     pub guests: bool,
+    /// Whether anybody may make an account. Default `true`.
+    #[serde(deserialize_with = "values::switch")]
+    pub registration: bool,
+    /// How long one stays signed in, in days: 1 to 3650. Default 30.
+    #[serde(deserialize_with = "values::integer::<1, 3_650, _, _>")]
+    pub session_days: u32,
+}
+
+impl Auth {
+    pub(super) fn with_guests(guests: bool) -> Self {
+        Self {
+            guests,
+            registration: true,
+            session_days: 30,
+        }
+    }
 }
 
 /// `rooms.*`

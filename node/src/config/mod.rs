@@ -76,7 +76,7 @@ impl Config {
             http: Http::default(),
             store: Store::with_url(store.clone()),
             bus: Bus::default(),
-            auth: Auth { guests: embedded },
+            auth: Auth::with_guests(embedded),
             rooms: Rooms {
                 create_on_join: embedded,
             },

@@ -1,38 +1,25 @@
-//! `/api/v1`: rooms and their events, for programs that do not hold a connection.
+//! Rooms and their events, for programs that do not hold a connection.
 
 use std::sync::Arc;
 
-use actors::{
-    User,
-    ports::{RoomRecord, StoreError},
-};
+use actors::ports::RoomRecord;
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, FromRequestParts, Path, RawQuery, rejection::BytesRejection},
-    http::{StatusCode, request::Parts},
+    extract::{Path, RawQuery, rejection::BytesRejection},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use protocol::{
-    Codec, ErrorCode, Event, RoomName, client, fields::Fields, limits::MAX_TEXT_BYTES, name::ROOM_NAME_RULE,
-};
+use protocol::{Codec, ErrorCode, Event, RoomName, client, fields::Fields, name::ROOM_NAME_RULE};
 use serde::Serialize;
 
 use super::{
-    bearer::bearer,
-    gate::{Gate, Serving},
-    problem::Problem,
+    super::{gate::Gate, problem::Problem},
+    body,
+    caller::{Caller, Query, store_problem, unavailable},
+    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES},
 };
-
-/// A text of the largest size, every byte of it escaped, and its envelope.
-const MAX_BODY_BYTES: usize = MAX_TEXT_BYTES * 6 + 4 * 1024;
-/// Rooms on a page, unless asked otherwise.
-const DEFAULT_ROOMS: u64 = 50;
-/// Most rooms on a page.
-const MAX_ROOMS: u64 = 200;
-/// After this many milliseconds a request that the store could not serve may be repeated.
-const RETRY_MS: u64 = 1_000;
 
 /// The routes below `/api/v1`.
 pub(super) fn routes() -> Router<Arc<Gate>> {
@@ -41,15 +28,6 @@ pub(super) fn routes() -> Router<Arc<Gate>> {
         .route("/rooms/{room}", get(room))
         .route("/rooms/{room}/events", get(events))
         .route("/rooms/{room}/messages", post(send))
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-}
-
-/// Somebody who may ask.
-struct Caller {
-    serving: Arc<Serving>,
-    user: User,
 }
 
 #[derive(Serialize)]
@@ -87,11 +65,7 @@ async fn rooms(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPag
         .text("after")
         .map(|name| room_name("after", name))
         .transpose()?;
-    let limit = query.number("limit")?.unwrap_or(DEFAULT_ROOMS);
-    if !(1..=MAX_ROOMS).contains(&limit) {
-        let detail = format!("`limit`: must be an integer from 1 to {MAX_ROOMS}");
-        return Err(Problem::new(ErrorCode::BadRequest, detail));
-    }
+    let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
     // One more than asked for tells whether there is a next page.
     let mut found = caller
         .serving
@@ -146,13 +120,7 @@ async fn send(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let name = room_name("room", &name)?;
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            ErrorCode::TooLarge,
-            format!("a body may have {MAX_BODY_BYTES} bytes"),
-        ),
-        _ => Problem::new(ErrorCode::BadRequest, "the body could not be read"),
-    })?;
+    let body = body::received(body)?;
     let fields = Fields::decode(Codec::Json, &body)
         .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("the body is {error}")))?;
     let message = client::message(&fields)?;
@@ -178,40 +146,10 @@ async fn send(
     Ok((StatusCode::CREATED, Json(sent)).into_response())
 }
 
-async fn not_found() -> Problem {
-    Problem::new(ErrorCode::NotFound, "there is nothing at this address")
-}
-
-async fn method_not_allowed() -> Problem {
-    Problem::new(ErrorCode::BadRequest, "this address does not take this method")
-        .with_status(StatusCode::METHOD_NOT_ALLOWED)
-}
-
 impl Caller {
+    /// The room of that name, to talk to.
     fn room(&self, name: &RoomName) -> Result<actors::room::Room, Problem> {
         self.serving.system.rooms().get(name).map_err(|_| unavailable())
-    }
-}
-
-impl FromRequestParts<Arc<Gate>> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Problem> {
-        let serving = gate.answering().ok_or_else(unavailable)?;
-        let token = bearer(&parts.headers)?.ok_or_else(|| {
-            Problem::new(
-                ErrorCode::Unauthenticated,
-                "send a token as `Authorization: Bearer TOKEN`",
-            )
-        })?;
-        let user = serving
-            .authenticator
-            .verify(token)
-            .map_err(|error| Problem::new(ErrorCode::Unauthenticated, error.to_string()))?;
-        Ok(Self {
-            serving: Arc::clone(serving),
-            user,
-        })
     }
 }
 
@@ -235,39 +173,6 @@ impl From<RoomRecord> for Room {
     }
 }
 
-/// The parameters of a URL. Those that are not asked for are ignored.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn parse(query: Option<&str>) -> Result<Self, Problem> {
-        serde_urlencoded::from_str(query.unwrap_or_default())
-            .map(Self)
-            .map_err(|error| {
-                Problem::new(
-                    ErrorCode::BadRequest,
-                    format!("the query is not understood: {error}"),
-                )
-            })
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
-        self.text(name)
-            .map(|text| {
-                let detail = || format!("`{name}`: must be an integer from 0");
-                text.parse()
-                    .map_err(|_| Problem::new(ErrorCode::BadRequest, detail()))
-            })
-            .transpose()
-    }
-}
-
 fn room_name(field: &str, name: &str) -> Result<RoomName, Problem> {
     RoomName::new(name).map_err(|_| {
         Problem::new(
@@ -282,17 +187,4 @@ fn no_such_room(name: &RoomName) -> Problem {
         ErrorCode::NotFound,
         format!("there is no room `{name}` that you may see"),
     )
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-fn store_problem(error: StoreError) -> Problem {
-    if error.is_transient() {
-        return unavailable();
-    }
-    tracing::error!(%error, "a request could not be served");
-    Problem::new(ErrorCode::Internal, "the server failed; its log says why")
-}
-
-fn unavailable() -> Problem {
-    Problem::new(ErrorCode::Overloaded, "this cannot be served at the moment").retry_after_ms(RETRY_MS)
 }
