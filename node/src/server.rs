@@ -92,8 +92,8 @@ impl Server {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn start_with(&mut self, stores: Stores, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
-        let Stores { log, accounts } = stores;
+    pub async fn start_with(&mut self, stores: impl Into<Stores>, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
+        let Stores { log, accounts } = stores.into();
         let settings = settings(&self.config);
         let system = System::start(settings, Arc::clone(&log), accounts, bus, self.metrics.clone()).await?;
         let people = system.people().clone();

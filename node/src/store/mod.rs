@@ -27,10 +27,9 @@ pub struct Stores {
     pub accounts: Arc<dyn Accounts>,
 }
 
-impl Stores {
-    /// Both sides of one adapter.
-    pub fn new(adapter: impl Store + Accounts) -> Self {
-        let adapter = Arc::new(adapter);
+/// Both sides of one adapter.
+impl<A: Store + Accounts> From<Arc<A>> for Stores {
+    fn from(adapter: Arc<A>) -> Self {
         Self {
             log: Arc::clone(&adapter) as Arc<dyn Store>,
             accounts: adapter,
@@ -44,14 +43,15 @@ impl Stores {
 /// When it is not reached or not usable; the message says where and why, but no password.
 pub async fn open(config: &Config) -> Result<Stores, StoreError> {
     Ok(match &config.store.url {
-        StoreUrl::Sqlite(path) => Stores::new(sqlite::SqliteStore::open(path).await?),
-        StoreUrl::Postgres(url) => Stores::new(
+        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?).into(),
+        StoreUrl::Postgres(url) => Arc::new(
             Box::pin(postgres::PostgresStore::open(
                 url.expose(),
                 config.store.pool_size,
             ))
             .await?,
-        ),
+        )
+        .into(),
     })
 }
 

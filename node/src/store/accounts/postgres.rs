@@ -35,7 +35,7 @@ pub(super) fn writer(store: &Adapter) -> &PgPool {
 }
 
 pub(super) async fn begin(store: &Adapter) -> Result<Transaction<'static, Db>, sqlx::Error> {
-    store.pool.begin().await
+    Box::pin(store.pool.begin()).await
 }
 
 #[path = "queries.rs"]
