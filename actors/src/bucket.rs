@@ -41,6 +41,17 @@ impl TokenBucket {
         }
     }
 
+    /// Takes a token for what was done already, also where there is none left, and returns how long to wait before the
+    /// next.
+    pub fn spend(&mut self, now: Instant) -> Duration {
+        if self.rate == 0.0 {
+            return Duration::ZERO;
+        }
+        self.refill(now);
+        self.tokens -= 1.0;
+        Duration::from_secs_f64((-self.tokens).max(0.0) / self.rate)
+    }
+
     /// Whether nothing was taken for so long that a new bucket would be no different.
     pub fn is_full(&mut self, now: Instant) -> bool {
         self.refill(now);
@@ -72,9 +83,23 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_as_told_spends_at_the_rate() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(50, 2, start);
+        assert!((0..100).all(|_| bucket.spend(start).is_zero()));
+        let mut now = start;
+        for _ in 0..50 {
+            now += bucket.spend(now);
+        }
+        let took = (now - start).as_millis();
+        assert!((990..=1_010).contains(&took), "50 at 50 a second took {took} ms");
+    }
+
+    #[test]
     fn zero_means_no_limit() {
         let now = Instant::now();
         let mut bucket = TokenBucket::new(0, 10, now);
         assert!((0..10_000).all(|_| bucket.take(now).is_ok()));
+        assert!((0..10_000).all(|_| bucket.spend(now).is_zero()));
     }
 }

@@ -142,9 +142,4 @@ impl User {
     pub fn is_guest(&self) -> bool {
         self.standing == Standing::Guest
     }
-
-    /// The role that the user has in a public room.
-    pub(crate) fn role(&self) -> &'static str {
-        if self.is_guest() { "guest" } else { "member" }
-    }
 }

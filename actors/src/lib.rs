@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod people;
 mod persistence;
 pub mod ports;
+pub mod rights;
 pub mod room;
 mod settings;
 mod supervisor;

@@ -15,6 +15,7 @@ use crate::{
     people::{People, Sources},
     persistence::Persistence,
     ports::{Accounts, Bus, RoomRecord, Store, StoreError},
+    rights::Roster,
     room::Rooms,
     settings::Settings,
     users::Users,
@@ -135,24 +136,22 @@ impl System {
         self.users.take_send(&user.person.id)
     }
 
-    /// Rooms in the order of their names, those behind `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn list_rooms(
-        &self,
-        after: Option<&RoomName>,
-        limit: u64,
-    ) -> Result<Vec<RoomRecord>, StoreError> {
-        self.context.store.rooms(after, limit).await
+    /// The store, for what is read from it without a room's or a connection's actor.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.context.store
     }
 
-    /// The room of that name.
+    /// The room of that name and who is what in it, as they are in the store now.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        self.context.store.room(name).await
+    pub async fn room(&self, name: &RoomName) -> Result<Option<(RoomRecord, Roster)>, StoreError> {
+        let Some(record) = self.context.store.room(name).await? else {
+            return Ok(None);
+        };
+        let members = self.context.store.members(name).await?;
+        let roster = Roster::new(record.rights, members);
+        Ok(Some((record, roster)))
     }
 
     /// Ends the node: connections that are left are closed with 1012, what was accepted is committed, the bus is told

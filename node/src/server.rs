@@ -56,7 +56,8 @@ impl Server {
         let (metrics, scrape) = telemetry::metrics::recorder()?;
         let gate = Gate::new(&config, metrics.clone());
         let public = Listening::start(public, http::public(Arc::clone(&gate)))?;
-        let private = Listening::start(private, http::private(Arc::clone(&gate), scrape))?;
+        let private = Listening::start(private, http::private(Arc::clone(&gate), scrape.clone()))?;
+        tokio::spawn(telemetry::metrics::sort(scrape, private.closing.clone()));
         Ok(Self {
             config,
             gate,

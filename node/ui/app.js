@@ -79,8 +79,9 @@ wire.addEventListener("welcome", ({ detail: welcome }) => {
   }
 });
 
-wire.addEventListener("end", ({ detail: { code, message } }) => {
-  const why = { 4100: "You are not let in", 4101: "You are banned from this server", 4105: "Your session has ended" };
+wire.addEventListener("end", ({ detail: { code, refusal, message } }) => {
+  const why = { 4101: "You are banned from this server", 4105: "Your session has ended" };
+  if (code === 4100 && refusal === "unauthenticated") return enterAgain(notLetIn());
   enterAgain(`${why[code] ?? "The server ended the connection"}${message ? `: ${message}` : ""}.`);
 });
 
@@ -174,7 +175,7 @@ function openRoom(name) {
   room.unread = 0;
   if (location.hash !== `#${name}`) location.hash = name;
   composer.plain();
-  page.closeRoomsPanel();
+  page.uncoverRoom();
   timeline.show(room, me?.id);
   timeline.showPending(outbox.messages(name));
   page.allowText(true);
@@ -197,7 +198,10 @@ function drop(room, code) {
   if (room === current && rooms.size) openRoom([...rooms.keys()][0]);
   else if (room === current) page.allowText(false);
   drawRooms();
-  page.notice(`#${room.name} cannot be opened: ${why[code] ?? code}. Join another room.`);
+  const told = `#${room.name} cannot be opened: ${why[code] ?? code}. Join another room.`;
+  // A room that stays on the page says why it is empty for as long as it stays.
+  if (room === current) parts.older.textContent = told;
+  page.notice(told);
 }
 
 /** A message was just said. */
@@ -328,7 +332,7 @@ parts.scroller.addEventListener("scroll", () => {
 parts.joinForm.addEventListener("submit", (event) => {
   event.preventDefault();
   const name = parts.room.value.trim().toLowerCase().replace(/^#/, "");
-  if (!ROOM_NAME.test(name)) return page.notice("A room's name is made of a-z, 0-9, - and _, up to 64 of them.");
+  if (!ROOM_NAME.test(name)) return page.notice("A room's name is made of a-z, 0-9, - and _, begins with a letter or digit, and has up to 64 of them.");
   parts.room.value = "";
   openRoom(name);
 });
@@ -339,7 +343,7 @@ parts.entryForm.addEventListener("submit", async (event) => {
   const name = fields.get("name").trim();
   const password = fields.get("password");
   const register = event.submitter?.value === "register";
-  if (!name || byteLength(name) > LONGEST_NAME_BYTES) return page.showEntryError("A name has 1 to 64 bytes.");
+  if (!name || byteLength(name) > LONGEST_NAME_BYTES) return page.showEntryError(name ? "The name is too long." : "Choose a name.");
   if (register && !password) return page.showEntryError("A new account needs a password.");
   try {
     enter(password ? await identity.signIn(name, password, { register }) : { name, guest: true });
@@ -387,6 +391,12 @@ function enter(who) {
   for (const name of savedRooms()) addRoom(name);
   openRoom(roomInAddress() ?? [...rooms.keys()][0] ?? "lobby");
   wire.start();
+}
+
+function notLetIn() {
+  if (!self.guest) return "You are no longer signed in. Enter your name and password again.";
+  if (self.token) return "The server does not know you any more. Enter again.";
+  return "Guests are not let in here. Enter with the name and password of an account.";
 }
 
 function enterAgain(why) {

@@ -20,22 +20,28 @@ export const parts = {
   signOut: byId("sign-out"),
 };
 
-for (const [button, panel] of [["open-rooms", "rooms-panel"], ["open-people", "people-panel"]]) {
-  byId(button).addEventListener("click", () => togglePanel(byId(button), byId(panel)));
-}
+const narrow = matchMedia("(max-width: 44rem)"); // as in style.css
+const PANELS = [["open-rooms", "rooms-panel"], ["open-people", "people-panel"]].map((ids) => ids.map(byId));
+for (const [button, panel] of PANELS) button.addEventListener("click", () => togglePanel(button, panel));
 if (matchMedia("(min-width: 64rem)").matches) togglePanel(byId("open-people"), byId("people-panel"));
 
 function togglePanel(button, panel) {
   const open = button.getAttribute("aria-expanded") !== "true";
+  // On a narrow page each of them covers the room, and would cover the other one.
+  if (open && narrow.matches) closePanels();
   button.setAttribute("aria-expanded", String(open));
   panel.classList.toggle("shown", open);
   if (panel.id === "people-panel") panel.hidden = !open;
 }
 
-/** On a narrow page the list of rooms covers the room: takes it away. */
-export function closeRoomsPanel() {
-  if (byId("open-rooms").getAttribute("aria-expanded") === "true") {
-    togglePanel(byId("open-rooms"), byId("rooms-panel"));
+/** On a narrow page rooms and people cover the room: takes them away. */
+export function uncoverRoom() {
+  if (narrow.matches) closePanels();
+}
+
+function closePanels() {
+  for (const [button, panel] of PANELS) {
+    if (button.getAttribute("aria-expanded") === "true") togglePanel(button, panel);
   }
 }
 

@@ -21,7 +21,7 @@ export class Refused extends Error {
 
 /**
  * Events: `state` {state, at?} where state is connecting, open, waiting (until `at`) or ended; `welcome`, `frame` with
- * the frame; `end` {code, message} after which it does not come back by itself.
+ * the frame; `end` {code, refusal, message} (the close code, the code of the error before it) after which it does not come back by itself.
  *
  * `hello()` gives the fields of each hello: credential, resume, epoch.
  */
@@ -76,7 +76,7 @@ export class Wire extends EventTarget {
     const link = new Link(this.#url, this.#hello(), {
       welcome: (frame) => this.#welcomed(link, frame),
       frame: (frame) => this.#received(link, frame),
-      closed: (code, reason) => this.#closed(link, code, reason),
+      closed: (code, error) => this.#closed(link, code, error),
     });
     this.#next = link;
   }
@@ -99,7 +99,7 @@ export class Wire extends EventTarget {
     }
   }
 
-  #closed(link, code, message) {
+  #closed(link, code, { refusal, message }) {
     if (link !== this.#link && link !== this.#next) return;
     if (link === this.#link) this.#link = null;
     if (link === this.#next) this.#next = null;
@@ -107,7 +107,7 @@ export class Wire extends EventTarget {
     if (code >= 4100 && code < 4200) {
       this.stop();
       this.#tell("state", { state: "ended" });
-      this.#tell("end", { code, message });
+      this.#tell("end", { code, refusal, message });
       return;
     }
     if (link.ageMs > PROVEN_MS) this.#failures = 0;
@@ -140,7 +140,7 @@ class Link {
   #told;
   #answers = new Map();
   #nextId = 1;
-  #lastError = { message: "", at: 0 };
+  #lastError = { refusal: "", message: "", at: 0 };
   #openedAt = 0;
   #heardAt = 0;
   #heart = 0;
@@ -152,7 +152,7 @@ class Link {
     this.#socket.onopen = () =>
       this.#sendWithId({ op: "hello", ...hello }, (frame) => this.#welcome(frame), (error) => this.#unwelcome(error));
     this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    this.#socket.onclose = ({ code, reason }) => this.#finish(code, this.#recentError() || reason);
+    this.#socket.onclose = ({ code, reason }) => this.#finish(code, this.#recentError() ?? { message: reason });
     setTimeout(() => this.#openedAt || this.close(), WELCOME_WITHIN_MS);
   }
 
@@ -167,7 +167,7 @@ class Link {
 
   close() {
     this.#socket.close(1000);
-    this.#finish(1000, "");
+    this.#finish(1000, { message: "" });
   }
 
   /** Gives the other side `patienceMs` to show a sign of life. */
@@ -190,12 +190,11 @@ class Link {
   #unwelcome({ code, message }) {
     if (code !== "bad_request") return;
     this.#socket.close(1000);
-    this.#finish(4100, message);
+    this.#finish(4100, { refusal: code, message });
   }
 
   #recentError() {
-    const { message, at } = this.#lastError;
-    return Date.now() - at < REASON_LASTS_MS ? message : "";
+    return Date.now() - this.#lastError.at < REASON_LASTS_MS ? this.#lastError : null;
   }
 
   #receive(frame) {
@@ -203,7 +202,9 @@ class Link {
     this.#heardAt = Date.now();
     const answer = this.#answers.get(frame.id);
     if (frame.op === "error") {
-      if (CLOSING.has(frame.code)) this.#lastError = { message: frame.message, at: this.#heardAt };
+      if (CLOSING.has(frame.code)) {
+        this.#lastError = { refusal: frame.code, message: frame.message, at: this.#heardAt };
+      }
       if (!answer) return this.#told.frame(frame);
       this.#answers.delete(frame.id);
       return answer.reject(new Refused(frame.code, frame.message, frame.retry_after_ms));
@@ -221,12 +222,12 @@ class Link {
     this.#socket.send(JSON.stringify({ ...frame, id }));
   }
 
-  #finish(code, reason) {
+  #finish(code, error) {
     if (this.#over) return;
     this.#over = true;
     clearInterval(this.#heart);
     for (const { reject } of this.#answers.values()) reject(new Refused("disconnected", "the connection was lost"));
     this.#answers.clear();
-    this.#told.closed(code, reason);
+    this.#told.closed(code, error);
   }
 }

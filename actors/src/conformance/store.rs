@@ -21,6 +21,7 @@ pub mod order;
 pub mod pages;
 pub mod reactions;
 pub mod repeats;
+pub mod rights;
 pub mod rooms;
 mod script;
 pub mod service;
@@ -90,6 +91,12 @@ macro_rules! store_conformance {
                 rooms_come_in_the_order_of_their_names
                 heads_come_in_the_order_asked_for
                 a_record_follows_its_head
+            }
+            rights {
+                members_and_rights_follow_the_log
+                a_room_begins_with_its_members
+                rooms_are_listed_to_who_can_see_them
+                invite_links_count_and_end
             }
             service {
                 read_marks_never_go_back

@@ -23,6 +23,8 @@ pub(crate) enum ConnectionMsg {
         subscriber: SubscriberId,
         result: Result<Joined, OpenRefusal>,
     },
+    /// A room was closed for this connection: its user may be there no longer.
+    SentOut { subscriber: SubscriberId },
     /// A room failed; `cursor` is the last `seq` that it put into the outbox.
     RoomLost { subscriber: SubscriberId, cursor: u64 },
     /// Rooms that have not answered by now are not resumed.
@@ -78,6 +80,7 @@ impl Actor for ConnectionActor {
                 session.opened(&myself, &room, subscriber, result);
             }
             ConnectionMsg::RoomLost { subscriber, cursor } => session.room_lost(&myself, subscriber, cursor),
+            ConnectionMsg::SentOut { subscriber } => session.sent_out(&myself, subscriber),
             ConnectionMsg::ResumeDue => session.resume_due(),
         }
         Ok(())

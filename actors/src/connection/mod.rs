@@ -15,12 +15,12 @@ use tokio::sync::oneshot;
 pub(crate) use actor::ConnectionMsg;
 pub use registry::{Connections, Registered};
 
-use crate::{context::User, outbox::Outbox, ports::StoreError};
+use crate::{context::User, outbox::Outbox, ports::StoreError, rights::refusal_text};
 
 /// What a client's `hello` asked for, once it is known who the client is.
 pub struct Opening {
     /// Who it is.
-    pub user: User,
+    pub user: Arc<User>,
     /// Where everything for the client goes.
     pub outbox: Arc<Outbox>,
     /// The `id` of the `hello`.
@@ -89,7 +89,7 @@ impl OpenRefusal {
         match error {
             None => Self {
                 code: ErrorCode::NotFound,
-                message: "there is no such room that you may see",
+                message: refusal_text(ErrorCode::NotFound),
                 retry_after_ms: None,
             },
             Some(error) if error.is_transient() => Self::overloaded(),
@@ -98,6 +98,15 @@ impl OpenRefusal {
                 message: "the server failed; its log says why",
                 retry_after_ms: None,
             },
+        }
+    }
+
+    /// The user may not open the room.
+    pub(crate) fn denied(code: ErrorCode) -> Self {
+        Self {
+            code,
+            message: refusal_text(code),
+            retry_after_ms: None,
         }
     }
 

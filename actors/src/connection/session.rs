@@ -23,8 +23,8 @@ use crate::{
     answer::Answer,
     context::User,
     outbox::Outbox,
-    ports::{Append, Change},
-    room::{Begin, Join, Joined, Room, Rooms, SubscriberId},
+    ports::Change,
+    room::{Begin, Join, Joined, LostGuard, Room, Rooms, SubscriberId, Write},
     users::{Share, Users},
 };
 
@@ -37,7 +37,7 @@ const RESUME_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Session {
     pub(super) rooms: Rooms,
     pub(super) users: Users,
-    pub(super) user: User,
+    pub(super) user: Arc<User>,
     pub(super) outbox: Arc<Outbox>,
     /// Counts this connection while it lives.
     pub(super) _share: Share,
@@ -191,15 +191,19 @@ impl Session {
                 );
             }
             Command::History { page, .. } => {
-                self.with_room(&name, answer, |room, a| room.read_history(page, a))
+                let user = Arc::clone(&self.user);
+                self.with_room(&name, answer, |room, a| room.read_history(user, page, a));
             }
-            Command::Presence { .. } => self.with_room(&name, answer, Room::presence),
+            Command::Presence { .. } => {
+                let user = Arc::clone(&self.user);
+                self.with_room(&name, answer, |room, a| room.presence(user, a));
+            }
             Command::Read { seq, .. } => {
-                let user = self.user.person.clone();
+                let user = Arc::clone(&self.user);
                 self.with_open(&name, answer, |room, answer| room.mark_read(user, seq, answer));
             }
             Command::Typing { .. } => {
-                let user = self.user.person.clone();
+                let user = Arc::clone(&self.user);
                 self.with_open(&name, answer, |room, answer| room.typing(user, answer));
             }
             Command::Hello(_) | Command::Ping => {}
@@ -240,13 +244,12 @@ impl Session {
             let message = "you write too fast; try again with the same cid";
             return answer.refuse_for_now(ErrorCode::RateLimited, message, retry_after_ms);
         }
-        let author = self.user.person.clone();
         slot.room.write(
-            Append {
-                room: name.clone(),
-                author,
+            Write {
+                user: Arc::clone(&self.user),
                 cid: Some(cid),
                 change,
+                by_link: false,
             },
             answer,
         );
@@ -283,9 +286,9 @@ impl Session {
         let subscriber = next_subscriber();
         room.join(Join {
             subscriber,
-            connection: myself.clone(),
+            guard: LostGuard::new(myself.clone(), subscriber),
             outbox: Arc::clone(&self.outbox),
-            user: self.user.clone(),
+            user: Arc::clone(&self.user),
             begin,
             create,
         });
@@ -361,6 +364,22 @@ impl Session {
             }
             // The client believes the room to be open: it has to come back and resume.
             AskedBy::Failure => self.outbox.close(protocol::CloseCode::Internal),
+        }
+    }
+
+    /// The room was closed for this connection. Commands that follow find it not open.
+    pub(super) fn sent_out(&mut self, myself: &ActorRef<ConnectionMsg>, subscriber: SubscriberId) {
+        let Some(name) = self.names.remove(&subscriber) else {
+            return;
+        };
+        if let Some(Slot {
+            status: Status::Opening { held, .. },
+            ..
+        }) = self.open.remove(&name)
+        {
+            for (command, answer) in held {
+                self.room_command(myself, command, answer);
+            }
         }
     }
 

@@ -4,11 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use protocol::{Event, EventBody, Person, RoomChange, client::PageBound, event::RoomValue};
 
-use crate::ports::{Append, Change, EventPage, NewRoom, Outcome, PageRequest, Refusal, RoomRecord};
+use crate::{
+    ports::{Append, Change, EventPage, NewRoom, Outcome, PageRequest, Refusal, RoomRecord},
+    rights::{Membership, RoomRights, Roster},
+};
 
 /// A room: its record, its events in their present state, and what is needed to judge the next entry.
 pub(super) struct RoomLog {
     record: RoomRecord,
+    roster: Roster,
     events: Vec<Event>,
     /// By author and `cid`.
     cids: HashMap<(Arc<str>, Arc<str>), u64>,
@@ -22,20 +26,44 @@ pub(super) struct RoomLog {
 
 impl RoomLog {
     pub(super) fn new(room: &NewRoom, now_ms: u64) -> Self {
-        Self {
+        let rights = RoomRights {
+            visibility: room.visibility,
+            ..RoomRights::default()
+        };
+        let mut log = Self {
             record: RoomRecord {
                 name: room.name.clone(),
                 title: Arc::clone(&room.title),
                 topic: "".into(),
+                rights,
                 head: 0,
                 created_at: now_ms,
             },
+            roster: Roster::new(rights, []),
             events: Vec::new(),
             cids: HashMap::new(),
             edits: HashMap::new(),
             deletes: HashMap::new(),
             reactions: HashMap::new(),
+        };
+        for entry in room.first_entries() {
+            log.append(&entry, now_ms);
         }
+        log
+    }
+
+    /// Everybody of whom something is known, in the order of their ids.
+    pub(super) fn members(&self) -> Vec<Membership> {
+        let mut members: Vec<_> = self.roster.members().cloned().collect();
+        members.sort_by(|a, b| a.id().cmp(b.id()));
+        members
+    }
+
+    /// Whether somebody has a role here, or is invited.
+    pub(super) fn concerns(&self, id: &str) -> bool {
+        self.roster
+            .get(id)
+            .is_some_and(|member| member.role.is_some() || member.invited)
     }
 
     pub(super) fn record(&self) -> &RoomRecord {
@@ -131,7 +159,10 @@ impl RoomLog {
             self.cids
                 .insert((Arc::clone(&entry.author.id), Arc::clone(cid)), seq);
         }
-        self.events.push(entry.to_event(seq, at));
+        let event = entry.to_event(seq, at);
+        self.roster.apply(&event);
+        self.record.rights = self.roster.rights();
+        self.events.push(event);
         self.record.head = seq;
         Outcome::Written { seq, at }
     }

@@ -11,9 +11,12 @@ use parking_lot::Mutex;
 use protocol::RoomName;
 
 use super::{accounts::Book, log::RoomLog};
-use crate::ports::{
-    Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store, StoreError,
-    StoreStatus,
+use crate::{
+    ports::{
+        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
+        RoomRecord, Store, StoreError, StoreStatus,
+    },
+    rights::{Membership, Visibility},
 };
 
 /// A correct store that forgets everything with its last handle, with faults to order. A test double.
@@ -33,6 +36,8 @@ pub enum Call {
     Room,
     CreateRoom,
     Rooms,
+    Members,
+    Invites,
     Heads,
     Page,
     MarkRead,
@@ -51,12 +56,15 @@ pub enum Fault {
     Refuse(StoreError),
     /// It is done, but the answer is this error.
     LoseAnswer(StoreError),
+    /// Nothing is done, and the caller's task panics, as with a fault in an adapter.
+    Panic,
 }
 
 #[derive(Default)]
 pub(super) struct Data {
     pub(super) accounts: Book,
     rooms: BTreeMap<RoomName, RoomLog>,
+    invites: Vec<InviteLink>,
     marks: HashMap<(RoomName, Arc<str>), u64>,
     keys: HashMap<String, [u8; 32]>,
     epoch: Option<Arc<str>>,
@@ -143,8 +151,11 @@ impl MemoryStore {
             (link.take_fault(call), link.delay_before, link.delay_after)
         };
         pause(before).await;
-        if let Some(Fault::Refuse(error)) = fault {
-            return Err(error);
+        match &fault {
+            Some(Fault::Refuse(error)) => return Err(error.clone()),
+            #[allow(clippy::panic, reason = "that is what was ordered")]
+            Some(Fault::Panic) => panic!("a panic in {call:?}, as ordered"),
+            Some(Fault::LoseAnswer(_)) | None => {}
         }
         let answer = work(&mut self.data.lock());
         pause(after).await;
@@ -215,26 +226,84 @@ impl Store for MemoryStore {
         .await
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<RoomRecord, StoreError> {
+    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
         self.call(Call::CreateRoom, |data| {
             let now_ms = data.now_ms();
+            let made = !data.rooms.contains_key(&room.name);
             let log = data
                 .rooms
                 .entry(room.name.clone())
                 .or_insert_with(|| RoomLog::new(room, now_ms));
-            log.record().clone()
+            (log.record().clone(), made)
         })
         .await
     }
 
-    async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError> {
+    async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {
         self.call(Call::Rooms, |data| {
             data.rooms
-                .iter()
-                .filter(|(name, _)| after.is_none_or(|after| *name > after))
-                .take(usize::try_from(limit).unwrap_or(usize::MAX))
-                .map(|(_, log)| log.record().clone())
+                .values()
+                .filter(|log| is_asked_for(log, query))
+                .take(usize::try_from(query.limit).unwrap_or(usize::MAX))
+                .map(|log| log.record().clone())
                 .collect()
+        })
+        .await
+    }
+
+    async fn members(&self, room: &RoomName) -> Result<Vec<Membership>, StoreError> {
+        self.call(Call::Members, |data| {
+            data.rooms.get(room).map(RoomLog::members).unwrap_or_default()
+        })
+        .await
+    }
+
+    async fn add_invite(&self, link: &InviteLink) -> Result<(), StoreError> {
+        self.call(Call::Invites, |data| data.invites.push(link.clone()))
+            .await
+    }
+
+    async fn invites(&self, room: &RoomName) -> Result<Vec<InviteLink>, StoreError> {
+        self.call(Call::Invites, |data| {
+            let mut links: Vec<_> = data
+                .invites
+                .iter()
+                .filter(|link| link.room == *room)
+                .cloned()
+                .collect();
+            links.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+            links
+        })
+        .await
+    }
+
+    async fn invite(&self, secret_hash: &[u8; 32], now_ms: u64) -> Result<Option<InviteLink>, StoreError> {
+        self.call(Call::Invites, |data| {
+            let usable = |link: &&InviteLink| link.secret_hash == *secret_hash && link.is_usable(now_ms);
+            data.invites.iter().find(usable).cloned()
+        })
+        .await
+    }
+
+    async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
+        self.call(Call::Invites, |data| {
+            let link = data
+                .invites
+                .iter_mut()
+                .find(|link| *link.id == *id && link.is_usable(now_ms));
+            link.is_some_and(|link| {
+                link.uses_left = link.uses_left.map(|left| left - 1);
+                true
+            })
+        })
+        .await
+    }
+
+    async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
+        self.call(Call::Invites, |data| {
+            let before = data.invites.len();
+            data.invites.retain(|link| *link.id != *id || link.room != *room);
+            data.invites.len() < before
         })
         .await
     }
@@ -285,6 +354,19 @@ impl Store for MemoryStore {
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
         self.call(Call::NewEpoch, Data::new_epoch).await
     }
+}
+
+fn is_asked_for(log: &RoomLog, query: &RoomQuery) -> bool {
+    let record = log.record();
+    let seen = match &query.seen_by {
+        Some(id) => record.rights.visibility == Visibility::Public || log.concerns(id),
+        None => record.rights.visibility != Visibility::Direct,
+    };
+    let found = query.search.as_ref().is_none_or(|text| {
+        let text = text.to_lowercase();
+        record.name.as_str().contains(&text) || record.title.to_lowercase().contains(&text)
+    });
+    seen && found && query.after.as_ref().is_none_or(|after| record.name > *after)
 }
 
 async fn pause(duration: Duration) {

@@ -54,11 +54,7 @@ fn hello() -> Append {
 
 async fn store_with_room() -> MemoryStore {
     let store = MemoryStore::new();
-    let room = NewRoom {
-        name: hello().room,
-        title: "Room".into(),
-    };
-    store.create_room(&room).await.unwrap();
+    store.create_room(&NewRoom::public(hello().room)).await.unwrap();
     store
 }
 

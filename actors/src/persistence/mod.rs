@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 pub(crate) use budget::Budget;
 pub(crate) use shard::{Committed, Pending, Ticket};
-use shard::{Shard, ShardMsg};
+use shard::{Entry, Shard, ShardMsg};
 
 use crate::{metrics::Metrics, ports::Store, settings::Settings};
 
@@ -62,9 +62,19 @@ impl Persistence {
     /// Hands an append to its room's shard. Appends of one room keep their order. When the shard is just being
     /// restarted the append is dropped, which refuses it.
     pub(crate) fn append(&self, pending: Pending) {
-        let shard = &self.shards[self.shard_of(&pending.append.room)];
-        if let Some(shard) = &*shard.read() {
-            let _ = shard.cast(ShardMsg::Append(Box::new(pending)));
+        let shard = self.shard_of(&pending.append.room);
+        self.hand_over(shard, Entry::Append(Box::new(pending)));
+    }
+
+    /// Calls `then` once every append of `room` that was handed over before is committed, and the room was told, or
+    /// refused. Dropped uncalled when the shard fails.
+    pub(crate) fn after_appends(&self, room: &RoomName, then: impl FnOnce() + Send + 'static) {
+        self.hand_over(self.shard_of(room), Entry::Then(Box::new(then)));
+    }
+
+    fn hand_over(&self, shard: usize, entry: Entry) {
+        if let Some(shard) = &*self.shards[shard].read() {
+            let _ = shard.cast(ShardMsg::Entry(entry));
         }
     }
 
@@ -158,3 +168,6 @@ impl PersistenceSupervisor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,13 +40,26 @@ pub(crate) struct Committed {
     pub(crate) append: Append,
     pub(crate) answer: Answer,
     pub(crate) outcome: Outcome,
+    /// Kept until the room has taken it over: as long as bytes are reserved, the room knows that it is behind.
+    pub(crate) reserved: [Reserved; 2],
+}
+
+/// Called once what was handed over before is committed or refused.
+pub(super) type Then = Box<dyn FnOnce() + Send>;
+
+/// What waits in a shard, in order.
+pub(super) enum Entry {
+    Append(Box<Pending>),
+    Then(Then),
 }
 
 pub(super) enum ShardMsg {
-    Append(Box<Pending>),
+    Entry(Entry),
     Finished,
     /// Answered when nothing waits and nothing is under way.
     Flush(oneshot::Sender<()>),
+    #[cfg(test)]
+    Fail,
 }
 
 pub(super) struct Shard {
@@ -55,7 +68,7 @@ pub(super) struct Shard {
 }
 
 pub(super) struct ShardState {
-    collector: Collector<Pending>,
+    collector: Collector<Entry>,
     flushing: Vec<oneshot::Sender<()>>,
 }
 
@@ -78,12 +91,14 @@ impl Actor for Shard {
         state: &mut ShardState,
     ) -> Result<(), ActorProcessingErr> {
         let batch = match message {
-            ShardMsg::Append(pending) => state.collector.push(pending.append.cost_bytes(), *pending),
+            ShardMsg::Entry(entry) => state.collector.push(entry.cost_bytes(), entry),
             ShardMsg::Finished => state.collector.finished(),
             ShardMsg::Flush(done) => {
                 state.flushing.push(done);
                 None
             }
+            #[cfg(test)]
+            ShardMsg::Fail => return Err("ordered by a test".into()),
         };
         if let Some(batch) = batch {
             self.start_commit(myself, batch);
@@ -100,14 +115,45 @@ impl Actor for Shard {
 impl Shard {
     /// The commit runs beside the actor, which collects the next batch meanwhile. Should the actor fail, the commit
     /// still ends and its commands are answered.
-    fn start_commit(&self, myself: ActorRef<ShardMsg>, batch: Vec<Pending>) {
+    fn start_commit(&self, myself: ActorRef<ShardMsg>, batch: Vec<Entry>) {
         let store = Arc::clone(&self.store);
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
-            commit(&*store, &metrics, batch).await;
-            // The actor is gone only when the node ends.
-            let _ = myself.cast(ShardMsg::Finished);
+            let _finished = Finished(myself);
+            let mut appends = Vec::with_capacity(batch.len());
+            let mut calls = Vec::new();
+            for entry in batch {
+                match entry {
+                    Entry::Append(pending) => appends.push(*pending),
+                    Entry::Then(then) => calls.push(then),
+                }
+            }
+            if !appends.is_empty() {
+                commit(&*store, &metrics, appends).await;
+            }
+            for then in calls {
+                then();
+            }
         });
+    }
+}
+
+impl Entry {
+    fn cost_bytes(&self) -> usize {
+        match self {
+            Self::Append(pending) => pending.append.cost_bytes(),
+            Self::Then(_) => 0,
+        }
+    }
+}
+
+/// A batch under way. Dropped when it has ended, also by a panic in the store, it lets the next one begin.
+struct Finished(ActorRef<ShardMsg>);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        // A shard that is gone has nothing more to commit.
+        let _ = self.0.cast(ShardMsg::Finished);
     }
 }
 
@@ -150,7 +196,6 @@ fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outc
             since: _,
             reserved,
         } = ticket;
-        drop(reserved);
         let (_, committed) = by_room
             .entry(append.room.clone())
             .or_insert_with(|| (room, Vec::new()));
@@ -158,6 +203,7 @@ fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outc
             append,
             answer,
             outcome,
+            reserved,
         });
     }
     for (room, committed) in by_room.into_values() {

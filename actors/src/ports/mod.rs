@@ -15,6 +15,6 @@ pub use accounts::{
 };
 pub use bus::{Bus, BusError, BusEvent, Topic};
 pub use store::{
-    Append, Change, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store,
-    StoreError, StoreStatus,
+    Append, Change, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
+    RoomRecord, Store, StoreError, StoreStatus,
 };

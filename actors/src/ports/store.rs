@@ -7,6 +7,8 @@ use protocol::{
     Event, EventBody, MemberChange, Person, RoomChange, RoomName, client::PageBound, event::RoomValue,
 };
 
+use crate::rights::{Membership, Role, RoomRights, Visibility};
+
 /// Something to be written to a room's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
@@ -38,7 +40,8 @@ pub enum Change {
     /// [`Outcome::Known`] with the `seq` that made it so, and the `cid` is not kept; withdrawing what never was is
     /// [`Refusal::NotFound`].
     React { target: u64, emoji: Arc<str>, on: bool },
-    /// Recorded as it is.
+    /// Recorded as it is; what the store keeps of `who` in the room follows, as [`Roster::apply`](crate::rights::Roster)
+    /// says. Also goes into the audit.
     Member {
         change: MemberChange,
         who: Person,
@@ -46,7 +49,7 @@ pub enum Change {
         until: Option<u64>,
         reason: Option<Arc<str>>,
     },
-    /// Recorded as it is. A `title` or `topic` that is a text also becomes that of the [`RoomRecord`].
+    /// Recorded as it is; the [`RoomRecord`] follows. Also goes into the audit.
     Room { change: RoomChange, value: RoomValue },
 }
 
@@ -89,6 +92,8 @@ pub struct RoomRecord {
     pub title: Arc<str>,
     /// What it is about; may be empty.
     pub topic: Arc<str>,
+    /// Who can see it, and more that rights depend on.
+    pub rights: RoomRights,
     /// The last committed `seq`; 0: none.
     pub head: u64,
     /// When it was made, in Unix milliseconds by the store's clock.
@@ -102,6 +107,42 @@ pub struct NewRoom {
     pub name: RoomName,
     /// For people.
     pub title: Arc<str>,
+    /// Who can see it.
+    pub visibility: Visibility,
+    /// Who has a role in it from the start: the room's first events say that each `joined`, by the first of them.
+    pub members: Vec<(Person, Role)>,
+}
+
+/// Which rooms to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoomQuery {
+    /// Public rooms, and those that this person has a role in or is invited to. `None`: all but direct ones.
+    pub seen_by: Option<Arc<str>>,
+    /// Only rooms whose name or title contains this, in any case.
+    pub search: Option<Arc<str>>,
+    /// Only rooms behind this name.
+    pub after: Option<RoomName>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+/// A link by which people become members of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteLink {
+    /// Names the link, and lets nobody in.
+    pub id: Arc<str>,
+    /// The room.
+    pub room: RoomName,
+    /// SHA-256 of the secret in the link.
+    pub secret_hash: [u8; 32],
+    /// Who made it.
+    pub by: Person,
+    /// When it was made, in Unix milliseconds.
+    pub created_at: u64,
+    /// When it ends, in Unix milliseconds.
+    pub expires_at: Option<u64>,
+    /// How many may still use it.
+    pub uses_left: Option<u64>,
 }
 
 /// Which events to read.
@@ -192,11 +233,30 @@ pub trait Store: Send + Sync + 'static {
     /// The room of that name.
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError>;
 
-    /// Makes the room, or returns the one that is there already, unchanged. Safe when several nodes do it at once.
-    async fn create_room(&self, room: &NewRoom) -> Result<RoomRecord, StoreError>;
+    /// Makes the room, or returns the one that is there already, unchanged; and whether it was made. Safe when several
+    /// nodes do it at once.
+    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError>;
 
-    /// Rooms in the order of their names, those behind `after`, at most `limit`.
-    async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError>;
+    /// Rooms in the order of their names.
+    async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError>;
+
+    /// Everybody of whom something is known in the room, in the order of their ids.
+    async fn members(&self, room: &RoomName) -> Result<Vec<Membership>, StoreError>;
+
+    /// Keeps an invite link. Its room must exist.
+    async fn add_invite(&self, link: &InviteLink) -> Result<(), StoreError>;
+
+    /// A room's invite links, the newest first, those that ended included.
+    async fn invites(&self, room: &RoomName) -> Result<Vec<InviteLink>, StoreError>;
+
+    /// The link with that secret if it can be used at `now_ms`.
+    async fn invite(&self, secret_hash: &[u8; 32], now_ms: u64) -> Result<Option<InviteLink>, StoreError>;
+
+    /// Counts one use of a link, in one step with the check that it can be used at `now_ms`. Returns whether it could.
+    async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError>;
+
+    /// Ends an invite link of the room. Returns whether there was one.
+    async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError>;
 
     /// The heads of many rooms in one query, in the order asked for; 0 where there is no event or no room.
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, StoreError>;
@@ -239,6 +299,44 @@ impl EventPage {
             page.events.reverse();
         }
         page
+    }
+}
+
+impl NewRoom {
+    /// A public room titled with its name, without members.
+    pub fn public(name: RoomName) -> Self {
+        Self {
+            title: name.as_str().into(),
+            name,
+            visibility: Visibility::Public,
+            members: Vec::new(),
+        }
+    }
+
+    /// What the room's log begins with.
+    pub fn first_entries(&self) -> Vec<Append> {
+        let by = self.members.first().map(|(person, _)| person);
+        let joined = |author: &Person, (who, role): &(Person, Role)| Append {
+            room: self.name.clone(),
+            author: author.clone(),
+            cid: None,
+            change: Change::Member {
+                change: MemberChange::Joined,
+                who: who.clone(),
+                role: Some(role.as_str().into()),
+                until: None,
+                reason: None,
+            },
+        };
+        by.map(|by| self.members.iter().map(|member| joined(by, member)).collect())
+            .unwrap_or_default()
+    }
+}
+
+impl InviteLink {
+    /// Whether somebody may become a member by it.
+    pub fn is_usable(&self, now_ms: u64) -> bool {
+        self.expires_at.is_none_or(|end| now_ms < end) && self.uses_left != Some(0)
     }
 }
 

@@ -6,18 +6,26 @@ use std::{
     time::Duration,
 };
 
-use protocol::{NodeMessage, Person, client::Page};
+use protocol::{NodeMessage, client::Page};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use super::{Room, Shared, directory::WeakRooms, members::Live};
+use super::{
+    LostGuard, Room, Shared,
+    directory::{Listed, WeakRooms},
+    members::Live,
+};
 use crate::{
     answer::Answer,
     connection::ConnectionMsg,
     context::{Context, User},
     outbox::Outbox,
     persistence::{Budget, Committed},
-    ports::{Append, EventPage, NewRoom, PageRequest, RoomRecord, StoreError},
+    ports::{Change, EventPage, NewRoom, PageRequest, RoomRecord, StoreError},
+    rights::Membership,
 };
+
+/// How long a room that nobody is in goes by what it last read of rights.
+const FRESH_FOR: Duration = Duration::from_millis(500);
 
 /// One opening of a room by a connection; unique on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,12 +35,22 @@ pub(crate) struct SubscriberId(pub(crate) u64);
 /// and gets nothing until [`RoomMsg::Start`].
 pub(crate) struct Join {
     pub(crate) subscriber: SubscriberId,
-    pub(crate) connection: ActorRef<ConnectionMsg>,
+    /// The connection, which is told should the join be lost.
+    pub(crate) guard: LostGuard,
     pub(crate) outbox: Arc<Outbox>,
-    pub(crate) user: User,
+    pub(crate) user: Arc<User>,
     pub(crate) begin: Begin,
     /// Make the room if it does not exist.
     pub(crate) create: bool,
+}
+
+/// Somebody wants to write to the room's log.
+pub(crate) struct Write {
+    pub(crate) user: Arc<User>,
+    pub(crate) cid: Option<Arc<str>>,
+    pub(crate) change: Change,
+    /// The user becomes a member by an invite link that was checked.
+    pub(crate) by_link: bool,
 }
 
 /// Where a subscriber begins.
@@ -60,6 +78,7 @@ pub(crate) struct Joined {
 pub(crate) struct Loaded {
     pub(super) record: RoomRecord,
     pub(super) recent: EventPage,
+    pub(super) members: Vec<Membership>,
 }
 
 pub(crate) enum RoomMsg {
@@ -67,23 +86,29 @@ pub(crate) enum RoomMsg {
     Join(Box<Join>),
     Start(SubscriberId),
     Leave(SubscriberId, Option<Answer>),
-    Write(Box<(Append, Answer)>),
+    Write(Box<(Write, Answer)>),
     Committed(Vec<Committed>),
-    History(Page, Answer),
-    Presence(Answer),
+    History(Arc<User>, Page, Answer),
+    Presence(Arc<User>, Answer),
     MarkRead {
-        user: Person,
+        user: Arc<User>,
+        seq: u64,
+        answer: Answer,
+    },
+    /// What was written before a [`RoomMsg::MarkRead`] is committed.
+    MarkDue {
+        user: Arc<User>,
         seq: u64,
         answer: Answer,
     },
     /// The store's marker of somebody who wants to move it to `seq`.
     MarkKnown {
-        user: Person,
+        user: Arc<User>,
         known: u64,
         seq: u64,
         answer: Answer,
     },
-    Typing(Person, Answer),
+    Typing(Arc<User>, Answer),
     Bus {
         node: Arc<str>,
         message: NodeMessage,
@@ -102,6 +127,8 @@ pub(crate) enum RoomMsg {
     },
     PresenceDue,
     PresenceRenew,
+    /// The other nodes have had the time to say who is there.
+    PicturesDue,
     IdleDue,
 }
 
@@ -112,6 +139,8 @@ pub(super) struct RoomActor {
 }
 
 pub(super) struct State {
+    /// Dropped before the phase, whose members come back for a room in the directory: it must not be this one.
+    _listed: Listed,
     phase: Phase,
     budget: Arc<Budget>,
 }
@@ -140,6 +169,7 @@ impl Actor for RoomActor {
         self.check_idle_later(&myself);
         let budget = Budget::new(self.context.settings.pending_room_bytes, None);
         Ok(State {
+            _listed: self.rooms.listed(&self.shared.name, myself.get_id()),
             phase: Phase::Cold,
             budget,
         })
@@ -169,10 +199,7 @@ impl Actor for RoomActor {
 
 impl RoomActor {
     fn dispatch(&self, myself: &ActorRef<RoomMsg>, state: &mut State, message: RoomMsg) {
-        // Without members the room does not follow its log; what it holds may be old.
-        let stale =
-            matches!((&state.phase, &message), (Phase::Live(live), RoomMsg::Join(_)) if !live.is_followed());
-        if stale {
+        if matches!(&state.phase, Phase::Live(live) if is_stale(live, &message)) {
             state.phase = Phase::Cold;
         }
         match &mut state.phase {
@@ -191,7 +218,7 @@ impl RoomActor {
                 let mut waiting = Vec::new();
                 self.wait(&mut waiting, message);
                 if !waiting.is_empty() {
-                    self.load(myself, waiting.iter().any(wants_creation));
+                    self.load(myself, &waiting);
                     state.phase = Phase::Loading(waiting);
                 }
             }
@@ -227,20 +254,23 @@ impl RoomActor {
             RoomMsg::Join(_)
             | RoomMsg::Write(_)
             | RoomMsg::History(..)
-            | RoomMsg::Presence(_)
+            | RoomMsg::Presence(..)
             | RoomMsg::MarkRead { .. }
+            | RoomMsg::MarkDue { .. }
             | RoomMsg::Typing(..) => waiting.push(message),
             _ => {}
         }
     }
 
     /// Reads the room beside the actor. Somebody who may make the room has it made if it is not there.
-    fn load(&self, myself: &ActorRef<RoomMsg>, create: bool) {
+    fn load(&self, myself: &ActorRef<RoomMsg>, waiting: &[RoomMsg]) {
         let context = Arc::clone(&self.context);
         let name = self.shared.name.clone();
         let myself = myself.clone();
+        let create = waiting.iter().any(wants_creation);
+        let recent = waiting.iter().any(|message| matches!(message, RoomMsg::Join(_)));
         tokio::spawn(async move {
-            let result = load(&context, &name, create).await;
+            let result = load(&context, &name, create, recent).await;
             let _ = myself.cast(RoomMsg::Loaded(result));
         });
     }
@@ -261,14 +291,16 @@ impl RoomActor {
                 for message in waiting {
                     // A room that was just read is current for those who waited for it.
                     match (&mut state.phase, message) {
-                        (Phase::Live(live), RoomMsg::Join(join)) => {
-                            let room = self.handle(myself);
+                        (Phase::Live(live), message @ (RoomMsg::Join(_) | RoomMsg::Presence(..))) => {
                             let cx = Cx {
                                 context: &self.context,
-                                room,
+                                room: self.handle(myself),
                                 budget: &state.budget,
                             };
-                            live.join_current(&cx, *join);
+                            match message {
+                                RoomMsg::Join(join) => live.join_current(&cx, *join),
+                                message => live.handle(&cx, message),
+                            }
                             self.shared.members.store(live.members(), Relaxed);
                         }
                         (_, message) => self.dispatch(myself, state, message),
@@ -278,7 +310,7 @@ impl RoomActor {
             Ok(None) => {
                 // Somebody who may make the room may have come while it was looked for.
                 if waiting.iter().any(wants_creation) {
-                    self.load(myself, true);
+                    self.load(myself, &waiting);
                     state.phase = Phase::Loading(waiting);
                     return;
                 }
@@ -324,6 +356,18 @@ impl RoomActor {
     }
 }
 
+/// Without members a room does not follow its log, and what it holds grows old: who opens it needs the newest, and
+/// others what they may do here as of a moment ago.
+fn is_stale(live: &Live, message: &RoomMsg) -> bool {
+    match message {
+        RoomMsg::Join(_) | RoomMsg::Presence(..) => !live.is_followed(),
+        RoomMsg::Write(_) | RoomMsg::History(..) | RoomMsg::MarkRead { .. } | RoomMsg::Typing(..) => {
+            !live.is_followed() && live.age() > FRESH_FOR
+        }
+        _ => false,
+    }
+}
+
 fn wants_creation(message: &RoomMsg) -> bool {
     matches!(message, RoomMsg::Join(join) if join.create)
 }
@@ -331,19 +375,21 @@ fn wants_creation(message: &RoomMsg) -> bool {
 /// Refuses what waited for a room that does not exist or could not be read.
 fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option<&StoreError>) {
     match message {
-        RoomMsg::Join(join) => {
+        RoomMsg::Join(mut join) => {
+            join.guard.disarm();
             let refusal = crate::connection::OpenRefusal::from_store(error);
             let opened = ConnectionMsg::Opened {
                 room,
                 subscriber: join.subscriber,
                 result: Err(refusal),
             };
-            let _ = join.connection.cast(opened);
+            let _ = join.guard.connection().cast(opened);
         }
         RoomMsg::Write(write) => refuse_answer(write.1, name, error),
-        RoomMsg::History(_, answer)
-        | RoomMsg::Presence(answer)
+        RoomMsg::History(_, _, answer)
+        | RoomMsg::Presence(_, answer)
         | RoomMsg::MarkRead { answer, .. }
+        | RoomMsg::MarkDue { answer, .. }
         | RoomMsg::Typing(_, answer) => refuse_answer(answer, name, error),
         _ => {}
     }
@@ -363,21 +409,15 @@ async fn load(
     context: &Context,
     name: &protocol::RoomName,
     create: bool,
+    recent: bool,
 ) -> Result<Option<Box<Loaded>>, StoreError> {
     let store = &context.store;
     let record = match store.room(name).await? {
-        None if create => {
-            store
-                .create_room(&NewRoom {
-                    name: name.clone(),
-                    title: name.as_str().into(),
-                })
-                .await?
-        }
+        None if create => store.create_room(&NewRoom::public(name.clone())).await?.0,
         None => return Ok(None),
         Some(record) => record,
     };
-    let recent = if record.head == 0 {
+    let recent = if record.head == 0 || !recent {
         EventPage::default()
     } else {
         let request = PageRequest {
@@ -387,7 +427,13 @@ async fn load(
         };
         store.page(name, request).await?
     };
-    Ok(Some(Box::new(Loaded { record, recent })))
+    // Read last: what happened meanwhile is in it, and does no harm when the log says it again.
+    let members = store.members(name).await?;
+    Ok(Some(Box::new(Loaded {
+        record,
+        recent,
+        members,
+    })))
 }
 
 /// Reads that are under way for subscribers that are behind, by where they begin: many that miss the same range cost

@@ -8,14 +8,15 @@ use std::{
 use protocol::{ErrorCode, Event, NodeMessage, Person, RoomName, ServerFrame, client::Page, server::Done};
 
 use super::{
-    actor::{Cx, RoomMsg},
+    actor::{Cx, RoomMsg, Write},
     members::{Live, publish},
 };
 use crate::{
     answer::Answer,
-    context::Context,
+    context::{Context, User},
     persistence::{Committed, Pending, Ticket},
     ports::{Append, Outcome, PageRequest, ReadMark, Refusal},
+    rights::{Operation, refusal_text},
 };
 
 /// That somebody types is passed on at most this often.
@@ -26,8 +27,17 @@ const OVERLOADED_RETRY_MS: u64 = 500;
 const HISTORY_BYTES: usize = 1024 * 1024;
 
 impl Live {
-    /// Hands a command that writes to persistence, unless too much waits already.
-    pub(super) fn write(cx: &Cx<'_>, append: Append, answer: Answer) {
+    /// Hands a command that writes to persistence, unless it is not allowed or too much waits already.
+    pub(super) fn write(&mut self, cx: &Cx<'_>, mut write: Write, answer: Answer) {
+        let Some(answer) = self.admit(cx, &mut write, answer) else {
+            return;
+        };
+        let append = Append {
+            room: cx.room.name().clone(),
+            author: write.user.person.clone(),
+            cid: write.cid,
+            change: write.change,
+        };
         let bytes = append.cost_bytes();
         let reserved = cx
             .budget
@@ -58,10 +68,23 @@ impl Live {
         self.apply(cx, events);
     }
 
-    pub(super) fn history(cx: &Cx<'_>, page: Page, answer: Answer) {
+    /// Commands of one connection take effect in the order sent: what looks at the log waits for what was written
+    /// before it. At once where nothing is being written.
+    fn behind_writes(cx: &Cx<'_>, then: impl FnOnce() + Send + 'static) {
+        if cx.budget.used() == 0 {
+            then();
+        } else {
+            cx.context.persistence.after_appends(cx.room.name(), then);
+        }
+    }
+
+    pub(super) fn history(&self, cx: &Cx<'_>, user: &User, page: Page, answer: Answer) {
+        if let Err(code) = self.decide(cx, user, Operation::Read) {
+            return deny(answer, code, cx.room.name());
+        }
         let store = Arc::clone(&cx.context.store);
         let room = cx.room.clone();
-        tokio::spawn(async move {
+        let read = async move {
             let request = PageRequest {
                 bound: page.bound,
                 limit: page.limit,
@@ -71,17 +94,28 @@ impl Live {
                 Ok(page) => answer.done(Done::page(None, page.events, page.more)),
                 Err(error) => answer.refuse_by_store(&error),
             }
-        });
+        };
+        Self::behind_writes(cx, || drop(tokio::spawn(read)));
+    }
+
+    /// Takes a wish to move a read marker: it may stand at what the same client has just written.
+    pub(super) fn take_mark(cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
+        let room = cx.room.clone();
+        Self::behind_writes(cx, move || room.cast(RoomMsg::MarkDue { user, seq, answer }));
     }
 
     /// Moves somebody's read marker. Where it stands is read from the store first, so that it never goes back.
-    pub(super) fn mark_read(&mut self, cx: &Cx<'_>, user: Person, seq: u64, answer: Answer) {
+    pub(super) fn mark_read(&mut self, cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
+        if let Err(code) = self.decide(cx, &user, Operation::Read) {
+            return deny(answer, code, cx.room.name());
+        }
         if seq > self.log.applied().max(self.log.known_head()) {
             return answer.refuse(ErrorCode::BadRequest, "`seq`: is beyond the head of the room");
         }
-        let Some(known) = self.marks.get(&user.id).copied() else {
+        let Some(known) = self.marks.get(&user.person.id).copied() else {
             return read_mark(cx, user, seq, answer);
         };
+        let user = &user.person;
         if seq > known {
             self.show_read(cx, user.clone(), seq);
             let message = NodeMessage::Read {
@@ -90,7 +124,7 @@ impl Live {
                 seq,
             };
             publish(cx.context, &message, None);
-            store_mark(cx, &user, seq);
+            store_mark(cx, user, seq);
         }
         answer.done(Done::default());
     }
@@ -113,34 +147,42 @@ impl Live {
     }
 
     /// Passes on that somebody types.
-    pub(super) fn typing(&mut self, cx: &Cx<'_>, user: Person, answer: Answer) {
-        let now = Instant::now();
-        let recently = self
-            .typed
-            .get(&user.id)
-            .is_some_and(|last| now.duration_since(*last) < TYPING_PACE);
-        if !recently {
-            self.typed.insert(Arc::clone(&user.id), now);
+    pub(super) fn typing(&mut self, cx: &Cx<'_>, user: &User, answer: Answer) {
+        if let Err(code) = self.decide(cx, user, Operation::Send) {
+            return deny(answer, code, cx.room.name());
+        }
+        let user = user.person.clone();
+        if self.show_typing(cx, &user) {
             let message = NodeMessage::Typing {
                 room: cx.room.name().clone(),
-                user: user.clone(),
+                user,
             };
             publish(cx.context, &message, None);
-            self.show_typing(cx, user);
         }
         answer.done(Done::default());
     }
 
-    pub(super) fn show_typing(&self, cx: &Cx<'_>, user: Person) {
-        let id = Arc::clone(&user.id);
-        self.broadcast(
-            ServerFrame::Typing {
-                room: cx.room.name().clone(),
-                user,
-            },
-            Some(&id),
-        );
+    /// Tells the members, unless they were told a moment ago, here or by another node. Returns whether it did.
+    pub(super) fn show_typing(&mut self, cx: &Cx<'_>, user: &Person) -> bool {
+        let now = Instant::now();
+        self.typed
+            .retain(|_, last| now.duration_since(*last) < TYPING_PACE);
+        if self.typed.contains_key(&user.id) {
+            return false;
+        }
+        self.typed.insert(Arc::clone(&user.id), now);
+        let typing = ServerFrame::Typing {
+            room: cx.room.name().clone(),
+            user: user.clone(),
+        };
+        self.broadcast(typing, Some(&user.id));
+        true
     }
+}
+
+/// Refuses what somebody may not do in the room.
+pub(super) fn deny(answer: Answer, code: ErrorCode, room: &RoomName) {
+    answer.refuse(code, &format!("{} (`{room}`)", refusal_text(code)));
 }
 
 /// Answers the senders of what the store has dealt with, tells the other nodes, and returns the new events.
@@ -150,6 +192,7 @@ pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committe
         append,
         answer,
         outcome,
+        reserved: _reserved,
     } in committed
     {
         match outcome {
@@ -181,11 +224,11 @@ pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committe
     events
 }
 
-fn read_mark(cx: &Cx<'_>, user: Person, seq: u64, answer: Answer) {
+fn read_mark(cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
     let store = Arc::clone(&cx.context.store);
     let room = cx.room.clone();
     tokio::spawn(async move {
-        match store.read_mark(room.name(), &user.id).await {
+        match store.read_mark(room.name(), &user.person.id).await {
             Ok(known) => room.cast(RoomMsg::MarkKnown {
                 user,
                 known: known.unwrap_or(0),

@@ -30,6 +30,13 @@ struct Inner {
 #[derive(Clone)]
 pub(super) struct WeakRooms(Weak<Inner>);
 
+/// A room's place in the directory; given up on drop, however the room ends.
+pub(super) struct Listed {
+    rooms: WeakRooms,
+    name: RoomName,
+    id: ActorId,
+}
+
 impl Rooms {
     /// Starts the room supervisors, one a core, below `parent`.
     pub(crate) async fn start(parent: ActorCell, context: Arc<Context>) -> Result<Self, SpawnErr> {
@@ -44,15 +51,12 @@ impl Rooms {
         let mut supervisors = Vec::with_capacity(cores);
         for _ in 0..cores {
             let weak = Arc::downgrade(&rooms.0);
-            let on_end = Box::new(
-                move |child: &ActorCell, error: Option<&ractor::ActorProcessingErr>| {
-                    if let (Some(rooms), Some(error)) = (weak.upgrade(), error) {
-                        tracing::error!(%error, "a room failed; it is rebuilt from the store");
-                        rooms.context.metrics.rooms_restarted().increment(1);
-                        rooms.forget(child.get_id());
-                    }
-                },
-            );
+            let on_end = Box::new(move |_: &ActorCell, error: Option<&ractor::ActorProcessingErr>| {
+                if let (Some(rooms), Some(error)) = (weak.upgrade(), error) {
+                    tracing::error!(%error, "a room failed; it is rebuilt from the store");
+                    rooms.context.metrics.rooms_restarted().increment(1);
+                }
+            });
             supervisors.push(Supervisor::start(parent.clone(), on_end).await?);
         }
         // Nobody else can have set it.
@@ -118,6 +122,15 @@ impl Rooms {
 }
 
 impl WeakRooms {
+    /// The place of the room's actor `id`.
+    pub(super) fn listed(&self, name: &RoomName, id: ActorId) -> Listed {
+        Listed {
+            rooms: self.clone(),
+            name: name.clone(),
+            id,
+        }
+    }
+
     /// Takes a room out of the directory, unless somebody holds a handle to it. Handles are given out under the same
     /// lock, so a room that was taken out gets no further message.
     pub(super) fn retire(&self, name: &RoomName, id: ActorId) -> bool {
@@ -140,13 +153,23 @@ impl WeakRooms {
     }
 }
 
-impl Inner {
-    fn forget(&self, id: ActorId) {
-        let mut active = self.active.lock();
-        active.retain(|_, room| room.actor.get_id() != id);
-        self.report(active.len());
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let Some(rooms) = self.rooms.0.upgrade() else {
+            return;
+        };
+        let mut active = rooms.active.lock();
+        if active
+            .get(&self.name)
+            .is_some_and(|room| room.actor.get_id() == self.id)
+        {
+            active.remove(&self.name);
+            rooms.report(active.len());
+        }
     }
+}
 
+impl Inner {
     #[allow(clippy::cast_precision_loss, reason = "a number of rooms")]
     fn report(&self, active: usize) {
         self.context.metrics.rooms().set(active as f64);

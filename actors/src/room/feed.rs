@@ -53,7 +53,12 @@ impl Live {
         let ready = self.log.offer(events);
         if !ready.is_empty() {
             self.memo = None;
+            let about_rights = self.take_note(&ready);
             self.deliver(cx, &ready);
+            if about_rights {
+                // Whom it concerns is still shown why.
+                self.send_out(cx, &ready);
+            }
             self.open_reached(cx);
         }
         self.fill_holes(cx);
@@ -66,10 +71,10 @@ impl Live {
             let frame = SharedFrame::events(cx.room.name(), piece.to_vec());
             let mut delivered = 0;
             for subscriber in self.subscribers.iter_mut().filter(|s| s.feed == Feed::Live) {
-                debug_assert_eq!(subscriber.cursor + 1, first, "one order");
+                debug_assert_eq!(subscriber.cursor() + 1, first, "one order");
                 match subscriber.outbox.push(frame.payload(subscriber.outbox.codec())) {
                     Pushed::Queued => {
-                        subscriber.cursor = frame.last_seq();
+                        subscriber.guard.cursor = frame.last_seq();
                         delivered += frame.len();
                     }
                     Pushed::Full => {
@@ -97,11 +102,11 @@ impl Live {
             if subscriber.feed != Feed::Behind {
                 return;
             }
-            if subscriber.cursor >= head {
+            if subscriber.cursor() >= head {
                 subscriber.feed = Feed::Live;
                 return;
             }
-            let after = subscriber.cursor;
+            let after = subscriber.cursor();
             let pushed = if head - after > MAX_REPLAY_EVENTS {
                 self.push_gap(cx, position, head - MAX_REPLAY_EVENTS)
             } else if self.remember(cx, after) {
@@ -141,7 +146,7 @@ impl Live {
         let subscriber = &mut self.subscribers[position];
         let pushed = subscriber.outbox.push(frame.payload(subscriber.outbox.codec()));
         if pushed == Pushed::Queued {
-            subscriber.cursor = frame.last_seq();
+            subscriber.guard.cursor = frame.last_seq();
             cx.context.metrics.deliveries().increment(frame.len());
         }
         pushed
@@ -152,14 +157,14 @@ impl Live {
         let subscriber = &mut self.subscribers[position];
         let gap = ServerFrame::Gap {
             room: cx.room.name().clone(),
-            from: subscriber.cursor + 1,
+            from: subscriber.cursor() + 1,
             to,
         };
         let pushed = subscriber
             .outbox
             .push(SharedFrame::new(gap).payload(subscriber.outbox.codec()));
         if pushed == Pushed::Queued {
-            subscriber.cursor = to;
+            subscriber.guard.cursor = to;
             cx.context.metrics.gaps().increment(1);
         }
         pushed
@@ -253,7 +258,9 @@ impl Live {
     pub(super) fn take_bus(&mut self, cx: &Cx<'_>, node: Arc<str>, message: NodeMessage) {
         match message {
             NodeMessage::Events { events, .. } => self.apply(cx, events),
-            NodeMessage::Typing { user, .. } => self.show_typing(cx, user),
+            NodeMessage::Typing { user, .. } => {
+                self.show_typing(cx, &user);
+            }
             // Concerns no room.
             NodeMessage::Accounts { .. } => {}
             NodeMessage::Read { user, seq, .. } => self.show_read(cx, user, seq),

@@ -6,12 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use protocol::{NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS, server::Done};
-use ractor::ActorRef;
+use protocol::{
+    ErrorCode, Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame,
+    limits::DEFAULT_JOIN_EVENTS, server::Done,
+};
 
 use super::{
-    Room,
+    LostGuard, Room,
     actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
+    commands::deny,
     feed::{Feed, Fill},
     log::RoomLog,
     presence::{PICTURE_LIFETIME, Presence},
@@ -19,20 +22,24 @@ use super::{
 };
 use crate::{
     answer::Answer,
-    connection::ConnectionMsg,
+    connection::{ConnectionMsg, OpenRefusal},
     context::{Context, User},
     frame::{EventsFrame, SharedFrame},
     outbox::Outbox,
     ports::Topic,
+    rights::{self, Operation, Roster},
     settings::Settings,
 };
 
+/// After a room begins to follow the bus, the other nodes' pictures of who is there are waited for so long.
+const PICTURES_WAIT: Duration = Duration::from_millis(250);
 /// Members are told who came and went at most this often.
 const PRESENCE_PACE: Duration = Duration::from_secs(1);
 
 /// A room whose record and recent events are known.
 pub(super) struct Live {
     pub(super) title: Arc<str>,
+    pub(super) roster: Roster,
     pub(super) log: RoomLog,
     pub(super) subscribers: Vec<Subscriber>,
     pub(super) index: HashMap<SubscriberId, usize>,
@@ -42,9 +49,16 @@ pub(super) struct Live {
     pub(super) memo: Option<(u64, SharedFrame<EventsFrame>)>,
     pub(super) presence: Presence,
     pub(super) presence_due: bool,
+    /// Whether the other nodes have had the time to send their pictures.
+    pictured: bool,
+    /// Who asks for presence before that.
+    asking: Vec<Answer>,
     renewing: bool,
     pub(super) typed: HashMap<Arc<str>, Instant>,
     pub(super) marks: HashMap<Arc<str>, u64>,
+    /// When people wrote their last message, in Unix milliseconds; kept only in slow mode.
+    pub(super) wrote: HashMap<Arc<str>, u64>,
+    loaded: Instant,
 }
 
 /// Joins on their way. Each waits for a head that was read after it came, and then for the room to have reached it.
@@ -59,31 +73,17 @@ pub(super) struct Opening {
 /// One opening of the room by a connection.
 pub(super) struct Subscriber {
     pub(super) id: SubscriberId,
-    pub(super) user: User,
+    pub(super) user: Arc<User>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) feed: Feed,
-    /// The last `seq` that was put into the outbox, or the position that the client came with.
-    pub(super) cursor: u64,
-    guard: LostGuard,
+    /// Its cursor is the last `seq` that was put into the outbox, or the position that the client came with.
+    pub(super) guard: LostGuard,
 }
 
-/// Tells the connection should the room fail, so that it opens the room again where it was: rooms are caches of the
-/// log, and members need not notice.
-struct LostGuard {
-    connection: ActorRef<ConnectionMsg>,
-    subscriber: SubscriberId,
-    armed: bool,
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        if self.guard.armed {
-            let lost = ConnectionMsg::RoomLost {
-                subscriber: self.guard.subscriber,
-                cursor: self.cursor,
-            };
-            let _ = self.guard.connection.cast(lost);
-        }
+impl Subscriber {
+    /// The last `seq` that the subscriber was given.
+    pub(super) fn cursor(&self) -> u64 {
+        self.guard.cursor
     }
 }
 
@@ -91,6 +91,7 @@ impl Live {
     pub(super) fn new(settings: &Settings, loaded: Loaded) -> Self {
         let ring = Ring::new(settings.ring_events, settings.ring_bytes);
         Self {
+            roster: Roster::new(loaded.record.rights, loaded.members),
             title: loaded.record.title,
             log: RoomLog::new(loaded.record.head, loaded.recent.events, ring),
             subscribers: Vec::new(),
@@ -101,10 +102,19 @@ impl Live {
             memo: None,
             presence: Presence::default(),
             presence_due: false,
+            pictured: false,
+            asking: Vec::new(),
             renewing: false,
             typed: HashMap::new(),
             marks: HashMap::new(),
+            wrote: HashMap::new(),
+            loaded: Instant::now(),
         }
+    }
+
+    /// How long ago the room was read from the store.
+    pub(super) fn age(&self) -> Duration {
+        self.loaded.elapsed()
     }
 
     /// Whether the room follows its log, so that what it holds is current but for what the bus has lost.
@@ -112,10 +122,11 @@ impl Live {
         self.members() > 0
     }
 
-    /// Subscribers, including those that are just opening the room.
+    /// Subscribers, including those that are just opening the room or ask who is there.
     pub(super) fn members(&self) -> usize {
         let opening = &self.opening;
         self.subscribers.len()
+            + self.asking.len()
             + opening.for_this_read.len()
             + opening.for_next_read.len()
             + opening.for_head.len()
@@ -130,23 +141,26 @@ impl Live {
             RoomMsg::Join(join) => self.join(cx, *join),
             RoomMsg::Start(subscriber) => self.start(cx, subscriber),
             RoomMsg::Leave(subscriber, answer) => self.leave(cx, subscriber, answer),
-            RoomMsg::Write(write) => Self::write(cx, write.0, write.1),
+            RoomMsg::Write(write) => self.write(cx, write.0, write.1),
             RoomMsg::Committed(committed) => self.committed(cx, committed),
-            RoomMsg::History(page, answer) => Self::history(cx, page, answer),
-            RoomMsg::Presence(answer) => {
-                answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
-            }
-            RoomMsg::MarkRead { user, seq, answer } => self.mark_read(cx, user, seq, answer),
+            RoomMsg::History(user, page, answer) => self.history(cx, &user, page, answer),
+            RoomMsg::Presence(user, answer) => match self.decide(cx, &user, Operation::Read) {
+                Ok(()) => self.tell_presence_to(cx, answer),
+                Err(code) => deny(answer, code, cx.room.name()),
+            },
+            RoomMsg::PicturesDue => self.pictures_due(cx),
+            RoomMsg::MarkRead { user, seq, answer } => Self::take_mark(cx, user, seq, answer),
+            RoomMsg::MarkDue { user, seq, answer } => self.mark_read(cx, user, seq, answer),
             RoomMsg::MarkKnown {
                 user,
                 known,
                 seq,
                 answer,
             } => {
-                self.marks.entry(Arc::clone(&user.id)).or_insert(known);
+                self.marks.entry(Arc::clone(&user.person.id)).or_insert(known);
                 self.mark_read(cx, user, seq, answer);
             }
-            RoomMsg::Typing(user, answer) => self.typing(cx, user, answer),
+            RoomMsg::Typing(user, answer) => self.typing(cx, &user, answer),
             RoomMsg::Bus { node, message, .. } => self.take_bus(cx, node, message),
             RoomMsg::Hint(head) => {
                 self.log.hint(head);
@@ -229,7 +243,10 @@ impl Live {
         }
     }
 
-    fn open(&mut self, cx: &Cx<'_>, join: Join) {
+    fn open(&mut self, cx: &Cx<'_>, mut join: Join) {
+        if let Err(code) = self.decide(cx, &join.user, Operation::Read) {
+            return refuse_join(cx, join, code);
+        }
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
             Begin::After(seq) if seq <= head => (seq, false),
@@ -240,29 +257,26 @@ impl Live {
         let joined = Joined {
             title: Arc::clone(&self.title),
             head,
-            role: join.user.role(),
+            role: self.roster.role_of(&join.user),
             members: self.presence.count(),
             reset,
         };
+        join.guard.cursor = cursor;
+        let connection = join.guard.connection().clone();
         self.index.insert(join.subscriber, self.subscribers.len());
         self.subscribers.push(Subscriber {
             id: join.subscriber,
             user: join.user,
             outbox: join.outbox,
             feed: Feed::Held,
-            cursor,
-            guard: LostGuard {
-                connection: join.connection.clone(),
-                subscriber: join.subscriber,
-                armed: true,
-            },
+            guard: join.guard,
         });
         let opened = ConnectionMsg::Opened {
             room: cx.room.clone(),
             subscriber: join.subscriber,
             result: Ok(joined),
         };
-        let _ = join.connection.cast(opened);
+        let _ = connection.cast(opened);
         self.presence_changed(cx);
     }
 
@@ -278,19 +292,50 @@ impl Live {
         opening.for_this_read.retain(|join| join.subscriber != id);
         opening.for_next_read.retain(|join| join.subscriber != id);
         opening.for_head.retain(|(_, join)| join.subscriber != id);
-        if let Some(position) = self.index.remove(&id) {
-            let mut gone = self.subscribers.swap_remove(position);
-            gone.guard.armed = false;
-            if let Some(moved) = self.subscribers.get(position) {
-                self.index.insert(moved.id, position);
-            }
-            self.presence.exit(&gone.user.person);
-            self.presence_changed(cx);
-        }
+        self.remove(cx, id);
         if let Some(answer) = answer {
             answer.done(Done::default());
         }
         if self.members() == 0 {
+            self.unfollow(cx);
+        }
+    }
+
+    fn remove(&mut self, cx: &Cx<'_>, id: SubscriberId) -> Option<Subscriber> {
+        let position = self.index.remove(&id)?;
+        let mut gone = self.subscribers.swap_remove(position);
+        gone.guard.disarm();
+        if let Some(moved) = self.subscribers.get(position) {
+            self.index.insert(moved.id, position);
+        }
+        self.presence.exit(&gone.user.person);
+        self.presence_changed(cx);
+        Some(gone)
+    }
+
+    /// Closes the room for those who may be here no longer after `events`, or were sent out by one of them.
+    pub(super) fn send_out(&mut self, cx: &Cx<'_>, events: &[Arc<Event>]) {
+        let was_followed = self.is_followed();
+        let removed: HashSet<&str> = events.iter().filter_map(|event| sent_out(event)).collect();
+        let now_ms = cx.context.clock.now_ms();
+        let gone: Vec<SubscriberId> = self
+            .subscribers
+            .iter()
+            .filter(|subscriber| {
+                removed.contains(&*subscriber.user.person.id)
+                    || rights::decide(Operation::Read, &subscriber.user, &self.roster, now_ms).is_err()
+            })
+            .map(|subscriber| subscriber.id)
+            .collect();
+        for id in gone {
+            if let Some(gone) = self.remove(cx, id) {
+                let _ = gone
+                    .guard
+                    .connection()
+                    .cast(ConnectionMsg::SentOut { subscriber: id });
+            }
+        }
+        if was_followed && self.members() == 0 {
             self.unfollow(cx);
         }
     }
@@ -303,6 +348,7 @@ impl Live {
     fn follow(&mut self, cx: &Cx<'_>) {
         if self.members() == 0 {
             cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
+            cx.after(PICTURES_WAIT, RoomMsg::PicturesDue);
         }
         if !self.renewing {
             self.renewing = true;
@@ -313,8 +359,32 @@ impl Live {
     fn unfollow(&mut self, cx: &Cx<'_>) {
         self.tell_others(cx, false);
         cx.context.bus.unsubscribe(&Topic::Room(cx.room.name().clone()));
+        self.pictured = false;
         self.typed.clear();
         self.marks.clear();
+    }
+
+    /// Says who is in the room over the whole cluster, which is known a moment after this node begins to follow it.
+    pub(super) fn tell_presence_to(&mut self, cx: &Cx<'_>, answer: Answer) {
+        if self.pictured {
+            answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
+        } else {
+            self.follow(cx);
+            self.asking.push(answer);
+        }
+    }
+
+    fn pictures_due(&mut self, cx: &Cx<'_>) {
+        if !self.is_followed() {
+            return;
+        }
+        self.pictured = true;
+        for answer in std::mem::take(&mut self.asking) {
+            self.tell_presence_to(cx, answer);
+        }
+        if !self.is_followed() {
+            self.unfollow(cx);
+        }
     }
 
     /// Tells members (and other nodes) soon; changes within a second are told together.
@@ -354,7 +424,7 @@ impl Live {
         if self.is_followed() {
             self.tell_others(cx, false);
             self.presence_changed(cx);
-            self.forget_absent();
+            self.forget_absent(cx.context.clock.now_ms());
             cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
         } else {
             self.renewing = false;
@@ -388,13 +458,28 @@ impl Live {
             }
         }
     }
+}
 
-    /// Forgets the notes on people who are gone, so that they do not pile up.
-    pub(super) fn forget_absent(&mut self) {
-        let here: HashSet<&str> = self.subscribers.iter().map(|s| &*s.user.person.id).collect();
-        self.typed.retain(|id, _| here.contains(&**id));
-        self.marks.retain(|id, _| here.contains(&**id));
+/// Whom an event sends out of the room, who could open it again.
+fn sent_out(event: &Event) -> Option<&str> {
+    match &event.body {
+        EventBody::Member {
+            change: MemberChange::Removed,
+            who,
+            ..
+        } => Some(&who.id),
+        _ => None,
     }
+}
+
+fn refuse_join(cx: &Cx<'_>, mut join: Join, code: ErrorCode) {
+    join.guard.disarm();
+    let refused = ConnectionMsg::Opened {
+        room: cx.room.clone(),
+        subscriber: join.subscriber,
+        result: Err(OpenRefusal::denied(code)),
+    };
+    let _ = join.guard.connection().cast(refused);
 }
 
 impl Cx<'_> {

@@ -1,10 +1,12 @@
 //! Rooms: each active room of a node is one actor, a cache of the room's log that serves the local members.
 
 mod actor;
+mod acts;
 mod commands;
 mod directory;
 mod feed;
 mod log;
+mod lost;
 mod members;
 mod presence;
 mod ring;
@@ -15,21 +17,17 @@ use std::sync::{
 };
 
 use protocol::{
-    NodeMessage, Person, RoomName,
+    NodeMessage, RoomName,
     client::Page,
     server::{Done, Refused},
 };
 use ractor::ActorRef;
 
-pub(crate) use actor::{Begin, Join, Joined, RoomMsg, SubscriberId};
+pub(crate) use actor::{Begin, Join, Joined, RoomMsg, SubscriberId, Write};
 pub use directory::Rooms;
+pub(crate) use lost::LostGuard;
 
-use crate::{
-    answer::Answer,
-    context::User,
-    persistence::Committed,
-    ports::{Append, Change},
-};
+use crate::{answer::Answer, context::User, persistence::Committed, ports::Change};
 
 /// Bytes of bus frames that may wait in one room's mailbox; what is beyond is dropped and read from the store.
 const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
@@ -55,27 +53,53 @@ impl Room {
         &self.shared.name
     }
 
-    /// Writes a message as `user`, without a connection. The same rules and answers as for `send`. Cancel safe: the
-    /// message may be committed all the same, and is safe to repeat with the same `cid`.
+    /// Writes to the room's log as `user`, without a connection. The same rules and answers as for the commands of a
+    /// connection; what is so already is done without a `seq`. Cancel safe: it may be committed all the same, and is
+    /// safe to repeat with the same `cid`.
+    ///
+    /// # Errors
+    /// The refusal that a connection would be told; `conflict` for what would leave members without an owner.
+    pub async fn act(
+        &self,
+        user: &Arc<User>,
+        cid: Option<Arc<str>>,
+        change: Change,
+    ) -> Result<Done, Refused> {
+        let (answer, receiver) = Answer::to_caller();
+        self.write(
+            Write {
+                user: Arc::clone(user),
+                cid,
+                change,
+                by_link: false,
+            },
+            answer,
+        );
+        answered(receiver).await
+    }
+
+    /// Makes `user` a member, who has a valid invite link. Otherwise as [`Self::act`].
     ///
     /// # Errors
     /// The refusal that a connection would be told.
-    pub async fn send(
-        &self,
-        user: &User,
-        cid: Arc<str>,
-        text: Arc<str>,
-        reply_to: Option<u64>,
-    ) -> Result<Done, Refused> {
+    pub async fn join_by_link(&self, user: &Arc<User>) -> Result<Done, Refused> {
         let (answer, receiver) = Answer::to_caller();
-        let change = Change::Message { text, reply_to };
-        let append = Append {
-            room: self.name().clone(),
-            author: user.person.clone(),
-            cid: Some(cid),
-            change,
+        let change = Change::Member {
+            change: protocol::MemberChange::Joined,
+            who: user.person.clone(),
+            role: None,
+            until: None,
+            reason: None,
         };
-        self.cast(RoomMsg::Write(Box::new((append, answer))));
+        self.write(
+            Write {
+                user: Arc::clone(user),
+                cid: None,
+                change,
+                by_link: true,
+            },
+            answer,
+        );
         answered(receiver).await
     }
 
@@ -83,18 +107,28 @@ impl Room {
     ///
     /// # Errors
     /// The refusal that a connection would be told.
-    pub async fn history(&self, page: Page) -> Result<Done, Refused> {
+    pub async fn history(&self, user: &Arc<User>, page: Page) -> Result<Done, Refused> {
         let (answer, receiver) = Answer::to_caller();
-        self.read_history(page, answer);
+        self.read_history(Arc::clone(user), page, answer);
         answered(receiver).await
     }
 
-    pub(crate) fn read_history(&self, page: Page, answer: Answer) {
-        self.cast(RoomMsg::History(page, answer));
+    /// Who is in the room, over the whole cluster. Cancel safe.
+    ///
+    /// # Errors
+    /// The refusal that a connection would be told.
+    pub async fn people(&self, user: &Arc<User>) -> Result<Done, Refused> {
+        let (answer, receiver) = Answer::to_caller();
+        self.presence(Arc::clone(user), answer);
+        answered(receiver).await
     }
 
-    pub(crate) fn write(&self, append: Append, answer: Answer) {
-        self.cast(RoomMsg::Write(Box::new((append, answer))));
+    pub(crate) fn read_history(&self, user: Arc<User>, page: Page, answer: Answer) {
+        self.cast(RoomMsg::History(user, page, answer));
+    }
+
+    pub(crate) fn write(&self, write: Write, answer: Answer) {
+        self.cast(RoomMsg::Write(Box::new((write, answer))));
     }
 
     pub(crate) fn join(&self, join: Join) {
@@ -109,15 +143,15 @@ impl Room {
         self.cast(RoomMsg::Leave(subscriber, answer));
     }
 
-    pub(crate) fn presence(&self, answer: Answer) {
-        self.cast(RoomMsg::Presence(answer));
+    pub(crate) fn presence(&self, user: Arc<User>, answer: Answer) {
+        self.cast(RoomMsg::Presence(user, answer));
     }
 
-    pub(crate) fn mark_read(&self, user: Person, seq: u64, answer: Answer) {
+    pub(crate) fn mark_read(&self, user: Arc<User>, seq: u64, answer: Answer) {
         self.cast(RoomMsg::MarkRead { user, seq, answer });
     }
 
-    pub(crate) fn typing(&self, user: Person, answer: Answer) {
+    pub(crate) fn typing(&self, user: Arc<User>, answer: Answer) {
         self.cast(RoomMsg::Typing(user, answer));
     }
 

@@ -5,6 +5,10 @@ CREATE TABLE rooms (
     name       text COLLATE "C" PRIMARY KEY,
     title      text   NOT NULL,
     topic      text   NOT NULL DEFAULT '',
+    visibility text COLLATE "C" NOT NULL DEFAULT 'public',
+    archived   boolean NOT NULL DEFAULT false,
+    -- Shortest pause between two messages of one person, in seconds; 0: none.
+    slow_mode  bigint NOT NULL DEFAULT 0,
     -- The last committed seq; 0: none. Whoever appends holds this row's lock until the commit.
     head       bigint NOT NULL DEFAULT 0,
     -- Time of the last event: `at` never goes back, also when the clock does.

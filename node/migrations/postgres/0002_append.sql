@@ -113,13 +113,8 @@ BEGIN
                     VALUES (_room, _targets[i], _authors[i], _emojis[i], _flags[i], _seq, _at)
                     ON CONFLICT (room, target, author, emoji)
                     DO UPDATE SET given = excluded.given, seq = excluded.seq, at = excluded.at;
-                WHEN 'room' THEN
-                    UPDATE rooms SET
-                        title = CASE details.change WHEN 'title' THEN details.value ELSE title END,
-                        topic = CASE details.change WHEN 'topic' THEN details.value ELSE topic END
-                    FROM (SELECT d ->> 'change', d ->> 'value' FROM (SELECT _details[i]::json) AS j (d)
-                          WHERE json_typeof(d -> 'value') = 'string') AS details (change, value)
-                    WHERE name = _room;
+                WHEN 'member', 'room' THEN
+                    PERFORM note_rights(_room, _kinds[i], _details[i]::json);
                 ELSE NULL;
                 END CASE;
             END IF;

@@ -4,6 +4,10 @@ CREATE TABLE rooms (
     name       TEXT PRIMARY KEY,
     title      TEXT    NOT NULL,
     topic      TEXT    NOT NULL DEFAULT '',
+    visibility TEXT    NOT NULL DEFAULT 'public',
+    archived   INTEGER NOT NULL DEFAULT 0,
+    -- Shortest pause between two messages of one person, in seconds; 0: none.
+    slow_mode  INTEGER NOT NULL DEFAULT 0,
     -- The last committed seq; 0: none.
     head       INTEGER NOT NULL DEFAULT 0,
     -- Time of the last event: `at` never goes back, also when the clock does.

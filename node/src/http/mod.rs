@@ -34,7 +34,8 @@ pub(crate) fn public(gate: Arc<Gate>) -> Router {
         .route("/readyz", get(health::ready))
         .nest("/api/v1", api::routes())
         .merge(ui::router())
-        .fallback(not_found)
+        .fallback(|| async { Problem::no_such_address() })
+        .method_not_allowed_fallback(|| async { Problem::no_such_method() })
         .layer(middleware::map_response_with_state(
             Arc::clone(&gate),
             count_errors,
@@ -48,12 +49,9 @@ pub(crate) fn private(gate: Arc<Gate>, metrics: PrometheusHandle) -> Router {
         .route("/metrics", get(move || async move { scrape(&metrics) }))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .fallback(not_found)
+        .fallback(|| async { Problem::no_such_address() })
+        .method_not_allowed_fallback(|| async { Problem::no_such_method() })
         .with_state(gate)
-}
-
-async fn not_found() -> Problem {
-    Problem::new(ErrorCode::NotFound, "there is nothing at this address")
 }
 
 /// Every refusal is counted by its code, wherever it was made.

@@ -55,6 +55,17 @@ impl Problem {
         }
     }
 
+    /// For every address that there is not.
+    pub(crate) fn no_such_address() -> Self {
+        Self::new(ErrorCode::NotFound, "there is nothing at this address")
+    }
+
+    /// For every method that an address does not take.
+    pub(crate) fn no_such_method() -> Self {
+        Self::new(ErrorCode::BadRequest, "this address does not take this method")
+            .with_status(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
     /// The same with another status.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
@@ -17,6 +17,8 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
 
 /// The page loads nothing from elsewhere, runs no inline script, and is framed by nobody.
 const CONTENT_SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
@@ -54,13 +56,13 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/ui/{file}", get(file))
 }
 
-async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    serve(&name, &headers)
+async fn file(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    serve(name.as_deref().map_or("", String::as_str), &headers)
 }
 
 fn serve(name: &str, request: &HeaderMap) -> Response {
     let Some(file) = SERVED.iter().find(|file| file.name == name) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return Problem::no_such_address().into_response();
     };
     let headers = [
         (ETAG, file.etag.clone()),

@@ -6,6 +6,7 @@ mod postgres;
 mod rows;
 mod sqlite;
 mod sqlite_append;
+mod sqlite_rights;
 
 use std::{sync::Arc, time::Duration};
 
@@ -67,7 +68,10 @@ pub async fn connect(config: &Config) -> anyhow::Result<Stores> {
             Ok(stores) => return Ok(stores),
             Err(error) => error,
         };
-        if !error.is_transient() || Instant::now() + RETRY_EVERY > give_up {
+        if !error.is_transient() {
+            return Err(error).context("the store cannot be used; set store.url to one that can");
+        }
+        if Instant::now() + RETRY_EVERY > give_up {
             let advice = "start the store, or set store.url to where it is";
             return Err(error)
                 .with_context(|| format!("the store was not reached within {patience:?}; {advice}"));

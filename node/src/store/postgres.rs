@@ -2,9 +2,12 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
-use actors::ports::{
-    Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomRecord, Store, StoreError,
-    StoreStatus,
+use actors::{
+    ports::{
+        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
+        RoomRecord, Store, StoreError, StoreStatus,
+    },
+    rights::Membership,
 };
 use async_trait::async_trait;
 use protocol::{RoomName, client::PageBound};
@@ -15,7 +18,7 @@ use sqlx::{
 
 use super::{
     errors::classify,
-    rows::{EventRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
+    rows::{EventRow, InviteRow, MemberRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
 };
 
 /// How long a call waits for a free connection.
@@ -95,56 +98,60 @@ impl Columns {
     }
 }
 
+/// Commits a batch with one statement: in a transaction of its own, or within that of the caller.
+async fn append(executor: impl sqlx::PgExecutor<'_>, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
+    // Rooms are locked in the order of their names; the sort keeps the batch's order within a room.
+    let mut order: Vec<usize> = (0..batch.len()).collect();
+    order.sort_by(|a, b| batch[*a].room.cmp(&batch[*b].room));
+    let mut columns = Columns::default();
+    for index in &order {
+        columns.push(&batch[*index])?;
+    }
+    let sql = "SELECT outcomes, seqs, ats FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let (codes, seqs, ats): Outcomes = sqlx::query_as(sql)
+        .bind(columns.rooms)
+        .bind(columns.authors)
+        .bind(columns.author_names)
+        .bind(columns.cids)
+        .bind(columns.kinds)
+        .bind(columns.texts)
+        .bind(columns.targets)
+        .bind(columns.emojis)
+        .bind(columns.flags)
+        .bind(columns.details)
+        .fetch_one(executor)
+        .await
+        .map_err(classify)?;
+    let mut outcomes = vec![Outcome::Refused(Refusal::NotFound); batch.len()];
+    for (position, index) in order.into_iter().enumerate() {
+        let number = |column: &[Option<i64>]| unsigned(column.get(position).copied().flatten().unwrap_or(0));
+        outcomes[index] = match codes.get(position) {
+            Some(0) => Outcome::Written {
+                seq: number(&seqs),
+                at: number(&ats),
+            },
+            Some(1) => Outcome::Known {
+                seq: number(&seqs),
+                at: number(&ats),
+            },
+            Some(2) => Outcome::Refused(Refusal::NotFound),
+            Some(3) => Outcome::Refused(Refusal::Forbidden),
+            code => return Err(StoreError::Internal(format!("append_events returned {code:?}"))),
+        };
+    }
+    Ok(outcomes)
+}
+
 type Outcomes = (Vec<i16>, Vec<Option<i64>>, Vec<Option<i64>>);
 
 #[async_trait]
 impl Store for PostgresStore {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        // Rooms are locked in the order of their names; the sort keeps the batch's order within a room.
-        let mut order: Vec<usize> = (0..batch.len()).collect();
-        order.sort_by(|a, b| batch[*a].room.cmp(&batch[*b].room));
-        let mut columns = Columns::default();
-        for index in &order {
-            columns.push(&batch[*index])?;
-        }
-        let sql = "SELECT outcomes, seqs, ats FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let (codes, seqs, ats): Outcomes = sqlx::query_as(sql)
-            .bind(columns.rooms)
-            .bind(columns.authors)
-            .bind(columns.author_names)
-            .bind(columns.cids)
-            .bind(columns.kinds)
-            .bind(columns.texts)
-            .bind(columns.targets)
-            .bind(columns.emojis)
-            .bind(columns.flags)
-            .bind(columns.details)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(classify)?;
-        let mut outcomes = vec![Outcome::Refused(Refusal::NotFound); batch.len()];
-        for (position, index) in order.into_iter().enumerate() {
-            let number =
-                |column: &[Option<i64>]| unsigned(column.get(position).copied().flatten().unwrap_or(0));
-            outcomes[index] = match codes.get(position) {
-                Some(0) => Outcome::Written {
-                    seq: number(&seqs),
-                    at: number(&ats),
-                },
-                Some(1) => Outcome::Known {
-                    seq: number(&seqs),
-                    at: number(&ats),
-                },
-                Some(2) => Outcome::Refused(Refusal::NotFound),
-                Some(3) => Outcome::Refused(Refusal::Forbidden),
-                code => return Err(StoreError::Internal(format!("append_events returned {code:?}"))),
-            };
-        }
-        Ok(outcomes)
+        append(&self.pool, batch).await
     }
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        let sql = "SELECT name, title, topic, head, created_at FROM rooms WHERE name = $1";
+        let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms WHERE name = $1";
         let row: Option<RoomRow> = sqlx::query_as(sql)
             .bind(name.as_str())
             .fetch_optional(&self.pool)
@@ -153,31 +160,120 @@ impl Store for PostgresStore {
         row.map(RoomRecord::try_from).transpose()
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<RoomRecord, StoreError> {
-        let sql =
-            "INSERT INTO rooms (name, title, created_at) VALUES ($1, $2, unix_ms()) ON CONFLICT DO NOTHING";
-        sqlx::query(sql)
+    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
+        let mut transaction = Box::pin(self.pool.begin()).await.map_err(classify)?;
+        let sql = "INSERT INTO rooms (name, title, visibility, created_at) VALUES ($1, $2, $3, unix_ms())
+                   ON CONFLICT DO NOTHING";
+        let inserted = sqlx::query(sql)
             .bind(room.name.as_str())
             .bind(&*room.title)
-            .execute(&self.pool)
+            .bind(room.visibility.as_str())
+            .execute(&mut *transaction)
             .await
             .map_err(classify)?;
-        let made = self.room(&room.name).await?;
-        made.ok_or_else(|| {
+        let made = inserted.rows_affected() > 0;
+        if made {
+            append(&mut *transaction, &room.first_entries()).await?;
+        }
+        transaction.commit().await.map_err(classify)?;
+        let record = self.room(&room.name).await?;
+        let record = record.ok_or_else(|| {
             StoreError::Internal(format!("room {} is gone right after it was made", room.name))
-        })
+        })?;
+        Ok((record, made))
     }
 
-    async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError> {
-        let sql =
-            "SELECT name, title, topic, head, created_at FROM rooms WHERE name > $1 ORDER BY name LIMIT $2";
+    async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {
+        let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms
+                   WHERE name > $1
+                     AND CASE WHEN $2::text IS NULL THEN visibility <> 'direct'
+                              ELSE visibility = 'public' OR EXISTS (SELECT FROM members
+                                   WHERE room = rooms.name AND user_id = $2 AND (role IS NOT NULL OR invited)) END
+                     AND ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0
+                                           OR position(lower($3) IN lower(title)) > 0)
+                   ORDER BY name LIMIT $4";
         let rows: Vec<RoomRow> = sqlx::query_as(sql)
-            .bind(after.map_or("", RoomName::as_str))
-            .bind(signed(limit))
+            .bind(query.after.as_ref().map_or("", RoomName::as_str))
+            .bind(query.seen_by.as_deref())
+            .bind(query.search.as_deref())
+            .bind(signed(query.limit))
             .fetch_all(&self.pool)
             .await
             .map_err(classify)?;
         rows.into_iter().map(RoomRecord::try_from).collect()
+    }
+
+    async fn members(&self, room: &RoomName) -> Result<Vec<Membership>, StoreError> {
+        let sql = "SELECT user_id, name, role, invited, banned_until, muted_until FROM members
+                   WHERE room = $1 ORDER BY user_id";
+        let rows: Vec<MemberRow> = sqlx::query_as(sql)
+            .bind(room.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(classify)?;
+        Ok(rows.into_iter().map(Membership::from).collect())
+    }
+
+    async fn add_invite(&self, link: &InviteLink) -> Result<(), StoreError> {
+        let sql = "INSERT INTO invites (id, room, secret_hash, author, author_name, created_at, expires_at, uses_left)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        sqlx::query(sql)
+            .bind(&*link.id)
+            .bind(link.room.as_str())
+            .bind(link.secret_hash.as_slice())
+            .bind(&*link.by.id)
+            .bind(&*link.by.name)
+            .bind(signed(link.created_at))
+            .bind(link.expires_at.map(signed))
+            .bind(link.uses_left.map(signed))
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(classify)
+    }
+
+    async fn invites(&self, room: &RoomName) -> Result<Vec<InviteLink>, StoreError> {
+        let rows: Vec<InviteRow> =
+            sqlx::query_as("SELECT * FROM invites WHERE room = $1 ORDER BY created_at DESC, id DESC")
+                .bind(room.as_str())
+                .fetch_all(&self.pool)
+                .await
+                .map_err(classify)?;
+        rows.into_iter().map(InviteLink::try_from).collect()
+    }
+
+    async fn invite(&self, secret_hash: &[u8; 32], now_ms: u64) -> Result<Option<InviteLink>, StoreError> {
+        let sql = "SELECT * FROM invites WHERE secret_hash = $1
+                   AND (expires_at IS NULL OR expires_at > $2) AND (uses_left IS NULL OR uses_left > 0)";
+        let row: Option<InviteRow> = sqlx::query_as(sql)
+            .bind(secret_hash.as_slice())
+            .bind(signed(now_ms))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(classify)?;
+        row.map(InviteLink::try_from).transpose()
+    }
+
+    async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
+        let sql = "UPDATE invites SET uses_left = uses_left - 1 WHERE id = $1
+                   AND (expires_at IS NULL OR expires_at > $2) AND (uses_left IS NULL OR uses_left > 0)";
+        let used = sqlx::query(sql)
+            .bind(id)
+            .bind(signed(now_ms))
+            .execute(&self.pool)
+            .await
+            .map_err(classify)?;
+        Ok(used.rows_affected() > 0)
+    }
+
+    async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM invites WHERE room = $1 AND id = $2")
+            .bind(room.as_str())
+            .bind(id)
+            .execute(&self.pool)
+            .await
+            .map_err(classify)?;
+        Ok(removed.rows_affected() > 0)
     }
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, StoreError> {

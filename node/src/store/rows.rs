@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use actors::ports::{Append, Change, EventPage, PageRequest, RoomRecord, StoreError};
+use actors::{
+    ports::{Append, Change, EventPage, InviteLink, PageRequest, RoomRecord, StoreError},
+    rights::{Membership, Role, RoomRights, Visibility},
+};
 use protocol::{
     Event, EventBody, MemberChange, Person, RoomChange, RoomName, client::PageBound, event::RoomValue,
 };
@@ -33,8 +36,35 @@ pub(super) struct RoomRow {
     name: String,
     title: String,
     topic: String,
+    visibility: String,
+    archived: bool,
+    slow_mode: i64,
     head: i64,
     created_at: i64,
+}
+
+/// A row of `members`.
+#[derive(sqlx::FromRow)]
+pub(super) struct MemberRow {
+    user_id: String,
+    name: String,
+    role: Option<String>,
+    invited: bool,
+    banned_until: Option<i64>,
+    muted_until: Option<i64>,
+}
+
+/// A row of `invites`.
+#[derive(sqlx::FromRow)]
+pub(super) struct InviteRow {
+    id: String,
+    room: String,
+    secret_hash: Vec<u8>,
+    author: String,
+    author_name: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    uses_left: Option<i64>,
 }
 
 /// The fields of `member` and `room` events.
@@ -201,13 +231,66 @@ impl TryFrom<EventRow> for Event {
     }
 }
 
+impl RoomRow {
+    /// What rights depend on. A word that this build does not know hides the room.
+    pub(super) fn rights(&self) -> RoomRights {
+        RoomRights {
+            visibility: Visibility::parse(&self.visibility).unwrap_or(Visibility::Direct),
+            archived: self.archived,
+            slow_mode_seconds: unsigned(self.slow_mode),
+        }
+    }
+}
+
+impl From<MemberRow> for Membership {
+    fn from(row: MemberRow) -> Self {
+        let person = Person {
+            id: row.user_id.into(),
+            name: row.name.into(),
+        };
+        Self {
+            person,
+            role: row.role.as_deref().and_then(Role::parse),
+            invited: row.invited,
+            banned_until: row.banned_until.map(unsigned),
+            muted_until: row.muted_until.map(unsigned),
+        }
+    }
+}
+
+impl TryFrom<InviteRow> for InviteLink {
+    type Error = StoreError;
+
+    fn try_from(row: InviteRow) -> Result<Self, StoreError> {
+        let incomplete = |what: &str| StoreError::Internal(format!("invite {}: {what}", row.id));
+        Ok(Self {
+            room: RoomName::new(&row.room).map_err(|error| incomplete(&error.to_string()))?,
+            secret_hash: row
+                .secret_hash
+                .as_slice()
+                .try_into()
+                .map_err(|_| incomplete("the hash has not 32 bytes"))?,
+            id: row.id.into(),
+            by: Person {
+                id: row.author.into(),
+                name: row.author_name.into(),
+            },
+            created_at: unsigned(row.created_at),
+            expires_at: row.expires_at.map(unsigned),
+            uses_left: row.uses_left.map(unsigned),
+        })
+    }
+}
+
 impl TryFrom<RoomRow> for RoomRecord {
     type Error = StoreError;
 
     fn try_from(row: RoomRow) -> Result<Self, StoreError> {
         let name = RoomName::new(&row.name).map_err(|error| StoreError::Internal(error.to_string()))?;
+        let rights = row.rights();
         Ok(Self {
             name,
+            rights,
             title: row.title.into(),
             topic: row.topic.into(),
             head: unsigned(row.head),

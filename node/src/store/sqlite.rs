@@ -2,8 +2,12 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use actors::ports::{
-    Append, EventPage, NewRoom, Outcome, PageRequest, ReadMark, RoomRecord, Store, StoreError, StoreStatus,
+use actors::{
+    ports::{
+        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery, RoomRecord, Store,
+        StoreError, StoreStatus,
+    },
+    rights::Membership,
 };
 use async_trait::async_trait;
 use protocol::{RoomName, client::PageBound};
@@ -14,7 +18,7 @@ use sqlx::{
 
 use super::{
     errors::classify,
-    rows::{EventRow, RoomRow, page, rows_to_read, signed, unsigned},
+    rows::{EventRow, InviteRow, MemberRow, RoomRow, page, rows_to_read, signed, unsigned},
     sqlite_append,
 };
 
@@ -75,7 +79,7 @@ impl Store for SqliteStore {
     }
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        let sql = "SELECT name, title, topic, head, created_at FROM rooms WHERE name = ?";
+        let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms WHERE name = ?";
         let row: Option<RoomRow> = sqlx::query_as(sql)
             .bind(name.as_str())
             .fetch_optional(&self.readers)
@@ -84,31 +88,123 @@ impl Store for SqliteStore {
         row.map(RoomRecord::try_from).transpose()
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<RoomRecord, StoreError> {
-        let sql = "INSERT INTO rooms (name, title, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
-        sqlx::query(sql)
-            .bind(room.name.as_str())
-            .bind(&*room.title)
-            .bind(sqlite_append::now_ms())
-            .execute(&self.writer)
+    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
+        let mut transaction = self
+            .writer
+            .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(classify)?;
-        let made = self.room(&room.name).await?;
-        made.ok_or_else(|| {
+        let sql = "INSERT INTO rooms (name, title, visibility, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let inserted = sqlx::query(sql)
+            .bind(room.name.as_str())
+            .bind(&*room.title)
+            .bind(room.visibility.as_str())
+            .bind(sqlite_append::now_ms())
+            .execute(&mut *transaction)
+            .await
+            .map_err(classify)?;
+        let made = inserted.rows_affected() > 0;
+        if made {
+            sqlite_append::append_within(&mut transaction, &room.first_entries()).await?;
+        }
+        transaction.commit().await.map_err(classify)?;
+        let record = self.room(&room.name).await?;
+        let record = record.ok_or_else(|| {
             StoreError::Internal(format!("room {} is gone right after it was made", room.name))
-        })
+        })?;
+        Ok((record, made))
     }
 
-    async fn rooms(&self, after: Option<&RoomName>, limit: u64) -> Result<Vec<RoomRecord>, StoreError> {
-        let sql =
-            "SELECT name, title, topic, head, created_at FROM rooms WHERE name > ? ORDER BY name LIMIT ?";
+    async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {
+        let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms
+                   WHERE name > ?1
+                     AND CASE WHEN ?2 IS NULL THEN visibility <> 'direct'
+                              ELSE visibility = 'public' OR EXISTS (SELECT 1 FROM members
+                                   WHERE room = rooms.name AND user_id = ?2 AND (role IS NOT NULL OR invited)) END
+                     AND (?3 IS NULL OR instr(lower(name), lower(?3)) OR instr(lower(title), lower(?3)))
+                   ORDER BY name LIMIT ?4";
         let rows: Vec<RoomRow> = sqlx::query_as(sql)
-            .bind(after.map_or("", RoomName::as_str))
-            .bind(signed(limit))
+            .bind(query.after.as_ref().map_or("", RoomName::as_str))
+            .bind(query.seen_by.as_deref())
+            .bind(query.search.as_deref())
+            .bind(signed(query.limit))
             .fetch_all(&self.readers)
             .await
             .map_err(classify)?;
         rows.into_iter().map(RoomRecord::try_from).collect()
+    }
+
+    async fn members(&self, room: &RoomName) -> Result<Vec<Membership>, StoreError> {
+        let sql = "SELECT user_id, name, role, invited, banned_until, muted_until FROM members
+                   WHERE room = ? ORDER BY user_id";
+        let rows: Vec<MemberRow> = sqlx::query_as(sql)
+            .bind(room.as_str())
+            .fetch_all(&self.readers)
+            .await
+            .map_err(classify)?;
+        Ok(rows.into_iter().map(Membership::from).collect())
+    }
+
+    async fn add_invite(&self, link: &InviteLink) -> Result<(), StoreError> {
+        let sql = "INSERT INTO invites (id, room, secret_hash, author, author_name, created_at, expires_at, uses_left)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        sqlx::query(sql)
+            .bind(&*link.id)
+            .bind(link.room.as_str())
+            .bind(link.secret_hash.as_slice())
+            .bind(&*link.by.id)
+            .bind(&*link.by.name)
+            .bind(signed(link.created_at))
+            .bind(link.expires_at.map(signed))
+            .bind(link.uses_left.map(signed))
+            .execute(&self.writer)
+            .await
+            .map(drop)
+            .map_err(classify)
+    }
+
+    async fn invites(&self, room: &RoomName) -> Result<Vec<InviteLink>, StoreError> {
+        let rows: Vec<InviteRow> =
+            sqlx::query_as("SELECT * FROM invites WHERE room = ? ORDER BY created_at DESC, id DESC")
+                .bind(room.as_str())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(classify)?;
+        rows.into_iter().map(InviteLink::try_from).collect()
+    }
+
+    async fn invite(&self, secret_hash: &[u8; 32], now_ms: u64) -> Result<Option<InviteLink>, StoreError> {
+        let sql = "SELECT * FROM invites WHERE secret_hash = ?
+                   AND (expires_at IS NULL OR expires_at > ?) AND (uses_left IS NULL OR uses_left > 0)";
+        let row: Option<InviteRow> = sqlx::query_as(sql)
+            .bind(secret_hash.as_slice())
+            .bind(signed(now_ms))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(classify)?;
+        row.map(InviteLink::try_from).transpose()
+    }
+
+    async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
+        let sql = "UPDATE invites SET uses_left = uses_left - 1 WHERE id = ?
+                   AND (expires_at IS NULL OR expires_at > ?) AND (uses_left IS NULL OR uses_left > 0)";
+        let used = sqlx::query(sql)
+            .bind(id)
+            .bind(signed(now_ms))
+            .execute(&self.writer)
+            .await
+            .map_err(classify)?;
+        Ok(used.rows_affected() > 0)
+    }
+
+    async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM invites WHERE room = ? AND id = ?")
+            .bind(room.as_str())
+            .bind(id)
+            .execute(&self.writer)
+            .await
+            .map_err(classify)?;
+        Ok(removed.rows_affected() > 0)
     }
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, StoreError> {

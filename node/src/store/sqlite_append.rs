@@ -11,6 +11,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use super::{
     errors::classify,
     rows::{NewEvent, signed, unsigned},
+    sqlite_rights,
 };
 
 /// Where a room stands within the transaction.
@@ -32,20 +33,30 @@ struct Target {
 /// Commits a batch in one transaction. There is one writer, so nothing else needs a lock.
 pub(super) async fn append(pool: &SqlitePool, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(classify)?;
+    let outcomes = append_within(&mut transaction, batch).await?;
+    transaction.commit().await.map_err(classify)?;
+    Ok(outcomes)
+}
+
+/// The same within a transaction of the caller's.
+pub(super) async fn append_within(
+    transaction: &mut SqliteConnection,
+    batch: &[Append],
+) -> Result<Vec<Outcome>, StoreError> {
     let mut rooms: HashMap<&str, Option<Standing>> = HashMap::new();
     let mut outcomes = Vec::with_capacity(batch.len());
     for append in batch {
         let room = append.room.as_str();
         let standing = match rooms.get(room) {
             Some(standing) => *standing,
-            None => find_room(&mut transaction, room).await.map_err(classify)?,
+            None => find_room(&mut *transaction, room).await.map_err(classify)?,
         };
         let Some(mut standing) = standing else {
             rooms.insert(room, None);
             outcomes.push(Outcome::Refused(Refusal::NotFound));
             continue;
         };
-        outcomes.push(append_one(&mut transaction, append, &mut standing).await?);
+        outcomes.push(append_one(&mut *transaction, append, &mut standing).await?);
         rooms.insert(room, Some(standing));
     }
     for (room, standing) in rooms {
@@ -64,7 +75,6 @@ pub(super) async fn append(pool: &SqlitePool, batch: &[Append]) -> Result<Vec<Ou
                 .map_err(classify)?;
         }
     }
-    transaction.commit().await.map_err(classify)?;
     Ok(outcomes)
 }
 
@@ -113,8 +123,9 @@ async fn append_one(
             .await
             .map_err(classify)?;
     }
-    if event.kind == "room" {
-        describe_room(connection, append).await.map_err(classify)?;
+    if matches!(append.change, Change::Member { .. } | Change::Room { .. }) {
+        let event = append.to_event(unsigned(standing.head), unsigned(standing.at));
+        sqlite_rights::note(connection, append.room.as_str(), &event).await?;
     }
     Ok(Outcome::Written {
         seq: unsigned(standing.head),
@@ -283,29 +294,6 @@ async fn amend(
         }
         Change::Message { .. } | Change::Member { .. } | Change::Room { .. } => {}
     }
-    Ok(())
-}
-
-/// A room's title and topic are kept with the room, too.
-async fn describe_room(connection: &mut SqliteConnection, append: &Append) -> Result<(), sqlx::Error> {
-    use protocol::{RoomChange, event::RoomValue};
-    let Change::Room {
-        change,
-        value: RoomValue::Text(text),
-    } = &append.change
-    else {
-        return Ok(());
-    };
-    let sql = match change {
-        RoomChange::Title => "UPDATE rooms SET title = ? WHERE name = ?",
-        RoomChange::Topic => "UPDATE rooms SET topic = ? WHERE name = ?",
-        _ => return Ok(()),
-    };
-    sqlx::query(sql)
-        .bind(&**text)
-        .bind(append.room.as_str())
-        .execute(connection)
-        .await?;
     Ok(())
 }
 

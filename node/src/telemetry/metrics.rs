@@ -1,7 +1,13 @@
 //! The recorder behind `/metrics`.
 
+use std::time::Duration;
+
 use actors::metrics::Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+/// What is measured is kept one by one until it is sorted into its buckets, so often or with every scrape.
+const SORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Bounds of the buckets for times, in seconds: from a commit on a local disk to a store in trouble.
 const SECONDS: [f64; 14] = [
@@ -27,4 +33,16 @@ pub(crate) fn recorder() -> Result<(Metrics, PrometheusHandle), BuildError> {
     let recorder = builder.build_recorder();
     let metrics = Metrics::register(&recorder);
     Ok((metrics, recorder.handle()))
+}
+
+/// Sorts what was measured into its buckets until `closing`. Without it a node that nobody scrapes would keep every
+/// single measurement.
+pub(crate) async fn sort(metrics: PrometheusHandle, closing: CancellationToken) {
+    while closing
+        .run_until_cancelled(tokio::time::sleep(SORT_EVERY))
+        .await
+        .is_some()
+    {
+        metrics.run_upkeep();
+    }
 }

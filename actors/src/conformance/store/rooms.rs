@@ -1,12 +1,12 @@
 //! Rooms.
 
 use super::{Nodes, script::*};
-use crate::ports::NewRoom;
+use crate::ports::{NewRoom, RoomQuery};
 
 fn new_room(name: &str, title: &str) -> NewRoom {
     NewRoom {
-        name: room_name(name),
         title: title.into(),
+        ..NewRoom::public(room_name(name))
     }
 }
 
@@ -14,19 +14,21 @@ fn new_room(name: &str, title: &str) -> NewRoom {
 pub async fn a_room_is_made_once(nodes: Nodes) {
     assert_eq!(nodes.a.room(&room_name("room")).await.unwrap(), None);
     let before = nodes.a.status().await.unwrap().now_ms;
-    let first = nodes
+    let (first, made) = nodes
         .a
         .create_room(&new_room("room", "First 'title' 🦀"))
         .await
         .unwrap();
     let after = nodes.a.status().await.unwrap().now_ms;
+    assert!(made);
     assert_eq!(
         (&*first.title, &*first.topic, first.head),
         ("First 'title' 🦀", "", 0)
     );
     assert!((before..=after).contains(&first.created_at));
     write(&nodes.a, Pen::new(&first.name, "ann").message("1", "x")).await;
-    let second = nodes.b.create_room(&new_room("room", "Second")).await.unwrap();
+    let (second, made) = nodes.b.create_room(&new_room("room", "Second")).await.unwrap();
+    assert!(!made);
     assert_eq!(
         (second.head, &second.title, second.created_at),
         (1, &first.title, first.created_at)
@@ -49,7 +51,8 @@ pub async fn concurrent_nodes_make_one_room(nodes: Nodes) {
         for task in tasks {
             made.push(task.await.unwrap());
         }
-        assert!(made.iter().all(|room| *room == made[0]), "{made:?}");
+        assert!(made.iter().all(|(room, _)| *room == made[0].0), "{made:?}");
+        assert_eq!(made.iter().filter(|(_, made)| *made).count(), 1, "{made:?}");
     }
 }
 
@@ -63,8 +66,12 @@ pub async fn rooms_come_in_the_order_of_their_names(nodes: Nodes) {
     }
     names.sort();
     let list = async |after: Option<&str>, limit: u64| {
-        let after = after.map(room_name);
-        let rooms = nodes.b.rooms(after.as_ref(), limit).await.unwrap();
+        let query = RoomQuery {
+            after: after.map(room_name),
+            limit,
+            ..RoomQuery::default()
+        };
+        let rooms = nodes.b.rooms(&query).await.unwrap();
         rooms.into_iter().map(|room| room.name).collect::<Vec<_>>()
     };
     assert_eq!(list(None, 100).await, names);
@@ -75,8 +82,12 @@ pub async fn rooms_come_in_the_order_of_their_names(nodes: Nodes) {
         names[names.partition_point(|name| name.as_str() <= "aa")..]
     );
     assert_eq!(list(Some("zz"), 100).await, []);
-    let all = nodes.a.rooms(None, 100).await.unwrap();
-    assert_eq!(Some(&all[0]), nodes.a.room(&names[0]).await.unwrap().as_ref());
+    let query = RoomQuery {
+        limit: 1,
+        ..RoomQuery::default()
+    };
+    let first = nodes.a.rooms(&query).await.unwrap();
+    assert_eq!(first.first(), nodes.a.room(&names[0]).await.unwrap().as_ref());
 }
 
 /// Heads are answered in the order asked for, also twice, and 0 where there is nothing.

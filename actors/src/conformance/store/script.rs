@@ -31,8 +31,8 @@ pub(super) fn person(id: &str) -> Person {
 pub(super) async fn make_room(store: &Arc<dyn Store>, name: &str) -> RoomName {
     let name = room_name(name);
     let room = NewRoom {
-        name: name.clone(),
         title: format!("About {name}").into(),
+        ..NewRoom::public(name.clone())
     };
     store.create_room(&room).await.unwrap();
     name

@@ -4,27 +4,19 @@ use std::sync::Arc;
 
 use actors::ports::AuditRecord;
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, RawQuery},
     http::StatusCode,
-    routing::{get, put},
 };
 use protocol::{ErrorCode, Person};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    super::{gate::Gate, problem::Problem},
+    super::problem::Problem,
     caller::{Caller, Query, store_problem},
     visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, cut},
 };
-
-/// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/administrators/{user}", put(give).delete(take))
-        .route("/audit", get(audit))
-}
 
 #[derive(Serialize)]
 struct Entry {
@@ -39,18 +31,18 @@ struct Entry {
 }
 
 #[derive(Serialize)]
-struct Record {
+pub(super) struct Record {
     entries: Vec<Entry>,
     /// Where the next page begins: the value for `before`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
 }
 
-async fn give(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn give(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     set(&caller, &id, true).await
 }
 
-async fn take(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn take(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     set(&caller, &id, false).await
 }
 
@@ -72,7 +64,7 @@ async fn set(caller: &Caller, id: &str, administrator: bool) -> Result<StatusCod
     }
 }
 
-async fn audit(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Record>, Problem> {
+pub(super) async fn audit(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Record>, Problem> {
     caller.administrator()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;

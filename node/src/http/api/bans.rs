@@ -4,34 +4,34 @@ use std::sync::Arc;
 
 use actors::ports::Ban;
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, RawQuery},
     http::StatusCode,
-    routing::{get, put},
 };
 use protocol::{ErrorCode, Person, limits::MAX_ID_BYTES, limits::MAX_NAME_BYTES};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    super::{gate::Gate, problem::Problem},
-    body::{Body, field},
-    caller::{Caller, Query, store_problem},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, cut},
+    super::problem::Problem,
+    caller::{Body, Caller, Query, store_problem},
+    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, check_short, cut, field},
 };
 
 /// Longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 500;
 
-/// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/bans", get(list))
-        .route("/bans/{user}", put(ban).delete(unban))
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    /// When it ends by itself, in Unix milliseconds.
+    until: Option<u64>,
+    reason: Option<String>,
+    /// Of somebody who has no account here.
+    name: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Shown {
+pub(super) struct Shown {
     user: Person,
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<u64>,
@@ -41,21 +41,28 @@ struct Shown {
 }
 
 #[derive(Serialize)]
-struct Bans {
+pub(super) struct Bans {
     bans: Vec<Shown>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Arc<str>>,
 }
 
-async fn ban(caller: Caller, Path(id): Path<String>, body: Body) -> Result<Json<Shown>, Problem> {
+pub(super) async fn ban(
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Wanted>,
+) -> Result<Json<Shown>, Problem> {
     caller.administrator()?;
     check_id(&id)?;
-    let until = body.integer("until")?;
+    let until = body.until;
     if until.is_some_and(|until| until <= caller.serving.system.clock().now_ms()) {
         return Err(field("until", "must be in the future"));
     }
-    let reason = body.short_text("reason", MAX_REASON_BYTES)?.unwrap_or_default();
+    let reason = body.reason.unwrap_or_default();
+    check_short("reason", &reason, MAX_REASON_BYTES)?;
+    let name = body.name.unwrap_or_else(|| id.clone());
+    check_short("name", &name, MAX_NAME_BYTES)?;
     let store = caller.people().store();
     let account = store.account(&id).await.map_err(store_problem)?;
     if account.as_ref().is_some_and(|account| account.administrator) {
@@ -65,7 +72,7 @@ async fn ban(caller: Caller, Path(id): Path<String>, body: Body) -> Result<Json<
     // Of guests, and of people of another application, only who bans them knows the name.
     let name = match account {
         Some(account) => account.person.name,
-        None => body.short_text("name", MAX_NAME_BYTES)?.unwrap_or(&id).into(),
+        None => name.into(),
     };
     let ban = Ban {
         person: Person {
@@ -73,7 +80,7 @@ async fn ban(caller: Caller, Path(id): Path<String>, body: Body) -> Result<Json<
             name,
         },
         until,
-        reason: reason.into(),
+        reason: reason.as_str().into(),
         at: 0,
     };
     let details = json!({ "name": ban.person.name, "until": until, "reason": reason });
@@ -82,7 +89,7 @@ async fn ban(caller: Caller, Path(id): Path<String>, body: Body) -> Result<Json<
     Ok(Json(made.map_err(store_problem)?.into()))
 }
 
-async fn unban(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn unban(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     caller.administrator()?;
     let audit = caller.audit("user.unban", &id, &json!({}));
     let people = caller.people();
@@ -94,7 +101,7 @@ async fn unban(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Pro
     }
 }
 
-async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Bans>, Problem> {
+pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Bans>, Problem> {
     caller.administrator()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;

@@ -2,24 +2,63 @@
 
 use std::sync::Arc;
 
-use actors::{User, ports::StoreError};
-use axum::{extract::FromRequestParts, http::request::Parts};
-use protocol::ErrorCode;
+use actors::{
+    User,
+    ports::{RoomRecord, StoreError},
+    rights::{self, Operation, Roster},
+};
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
+    http::{StatusCode, request::Parts},
+};
+use protocol::{ErrorCode, RoomName, name::ROOM_NAME_RULE};
+use serde::de::DeserializeOwned;
 
-use super::{
-    super::{
+use super::{MAX_BODY_BYTES, RETRY_MS, visitor::check_site};
+use crate::{
+    auth::Via,
+    http::{
         credentials::presented,
         gate::{Gate, Serving},
-        problem::{Problem, RETRY_MS},
+        problem::Problem,
     },
-    visitor::{check_site, internal},
 };
-use crate::auth::Via;
 
 /// Somebody who may ask.
 pub(super) struct Caller {
     pub(super) serving: Arc<Serving>,
     pub(super) user: Arc<User>,
+}
+
+impl Caller {
+    /// The room that the caller wants to do something with, as it is in the store now.
+    pub(super) async fn room(
+        &self,
+        name: &RoomName,
+        operation: Operation<'_>,
+    ) -> Result<(RoomRecord, Roster), Problem> {
+        let system = &self.serving.system;
+        let found = system.room(name).await.map_err(store_problem)?;
+        let (record, roster) = found.ok_or_else(|| denied(ErrorCode::NotFound))?;
+        rights::decide(operation, &self.user, &roster, system.clock().now_ms()).map_err(denied)?;
+        Ok((record, roster))
+    }
+
+    /// Counts one write of the caller.
+    pub(super) fn take_send(&self) -> Result<(), Problem> {
+        self.serving
+            .system
+            .take_send(&self.user)
+            .map_err(|retry_after_ms| {
+                let detail = "you write too fast; try again with the same cid";
+                Problem::new(ErrorCode::RateLimited, detail).retry_after_ms(retry_after_ms)
+            })
+    }
+
+    pub(super) fn room_actor(&self, name: &RoomName) -> Result<actors::room::Room, Problem> {
+        self.serving.system.rooms().get(name).map_err(|_| unavailable())
+    }
 }
 
 impl FromRequestParts<Arc<Gate>> for Caller {
@@ -48,10 +87,33 @@ impl FromRequestParts<Arc<Gate>> for Caller {
     }
 }
 
+/// The room that the address names.
+pub(super) struct Named(pub(super) RoomName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is no text is no name, either.
+        let name = Path::<String>::from_request_parts(parts, state).await;
+        room_name("room", name.as_deref().map_or("", String::as_str)).map(Self)
+    }
+}
+
 /// The parameters of a URL. Those that are not asked for are ignored.
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
+    /// How many to answer with.
+    pub(super) fn limit(&self, default: u64, max: u64) -> Result<u64, Problem> {
+        let limit = self.number("limit")?.unwrap_or(default);
+        if (1..=max).contains(&limit) {
+            return Ok(limit);
+        }
+        let detail = format!("`limit`: must be an integer from 1 to {max}");
+        Err(Problem::new(ErrorCode::BadRequest, detail))
+    }
+
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
         serde_urlencoded::from_str(query.unwrap_or_default())
             .map(Self)
@@ -79,16 +141,55 @@ impl Query {
             })
             .transpose()
     }
+}
 
-    /// How many to answer with.
-    pub(super) fn limit(&self, default: u64, max: u64) -> Result<u64, Problem> {
-        let limit = self.number("limit")?.unwrap_or(default);
-        if (1..=max).contains(&limit) {
-            return Ok(limit);
-        }
-        let detail = format!("`limit`: must be an integer from 1 to {max}");
-        Err(Problem::new(ErrorCode::BadRequest, detail))
+pub(super) fn room_name(field: &str, name: &str) -> Result<RoomName, Problem> {
+    RoomName::new(name).map_err(|_| {
+        Problem::new(
+            ErrorCode::BadRequest,
+            format!("`{field}`: must be {ROOM_NAME_RULE}"),
+        )
+    })
+}
+
+/// The refusal of something that somebody may not do in a room.
+pub(super) fn denied(code: ErrorCode) -> Problem {
+    Problem::new(code, rights::refusal_text(code))
+}
+
+/// A request's body, as JSON. Unknown fields are ignored, and `null` is as absent.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = read(Bytes::from_request(request, state).await)?;
+        // A body may be left out where no field is needed.
+        let json = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+        let mut json = serde_json::Deserializer::from_slice(json);
+        let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let detail = match error.path().to_string().as_str() {
+                "." => format!("the body is not as it should be: {}", error.inner()),
+                field => format!("`{field}`: {}", error.inner()),
+            };
+            Problem::new(ErrorCode::BadRequest, detail)
+        })?;
+        json.end()
+            .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not one JSON object"))?;
+        Ok(Self(body))
     }
+}
+
+/// The bytes of a body.
+pub(super) fn read(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+            ErrorCode::TooLarge,
+            format!("a body may have {MAX_BODY_BYTES} bytes"),
+        ),
+        _ => Problem::new(ErrorCode::BadRequest, "the body could not be read"),
+    })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
@@ -97,7 +198,7 @@ pub(super) fn store_problem(error: StoreError) -> Problem {
         return unavailable();
     }
     tracing::error!(%error, "a request could not be served");
-    internal()
+    Problem::new(ErrorCode::Internal, "the server failed; its log says why")
 }
 
 pub(super) fn unavailable() -> Problem {

@@ -7,38 +7,41 @@ use actors::{
     ports::{Account, Claim, CredentialKind, CredentialRecord, Ending, NewAccount, NewCredential},
 };
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, RawQuery},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{delete, get},
 };
 use protocol::{ErrorCode, Person};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    super::{gate::Gate, problem::Problem},
-    body::{Body, field},
-    caller::{Caller, Query, store_problem, unavailable},
+    super::problem::Problem,
+    caller::{Body, Caller, Query, store_problem, unavailable},
     sign_in::no_randomness,
     users::taken,
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, cut, internal},
+    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, check_short, cut, field, internal},
 };
 use crate::auth::{names::Name, token};
 
 /// Longest label, in bytes.
 const MAX_LABEL_BYTES: usize = 200;
 
-/// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/keys", get(list).post(make))
-        .route("/keys/{id}", delete(revoke))
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    /// Of a new bot.
+    name: Option<String>,
+    /// The id of a bot that there is.
+    user: Option<String>,
+    label: Option<String>,
+    scopes: Vec<String>,
+    /// In Unix milliseconds.
+    expires_at: Option<u64>,
 }
 
 #[derive(Serialize)]
-struct Key {
+pub(super) struct Key {
     id: Arc<str>,
     /// The key itself: shown when it is made, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,24 +56,31 @@ struct Key {
 }
 
 #[derive(Serialize)]
-struct Keys {
+pub(super) struct Keys {
     keys: Vec<Key>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Arc<str>>,
 }
 
-async fn make(caller: Caller, body: Body) -> Result<Response, Problem> {
+pub(super) async fn make(caller: Caller, Body(body): Body<Wanted>) -> Result<Response, Problem> {
     caller.administrator()?;
-    let scopes = scopes(&body)?;
-    let label = body.short_text("label", MAX_LABEL_BYTES)?.unwrap_or_default();
-    let expires_at = body.integer("expires_at")?;
+    let scopes = scopes(&body.scopes)?;
+    let label = body.label.unwrap_or_default();
+    check_short("label", &label, MAX_LABEL_BYTES)?;
+    let expires_at = body.expires_at;
     if expires_at.is_some_and(|end| end <= caller.serving.system.clock().now_ms()) {
         return Err(field("expires_at", "must be in the future"));
     }
-    let bot = match body.text("user")? {
-        Some(id) => known_bot(&caller, id).await?,
-        None => new_bot(&caller, body.required("name")?).await?,
+    let bot = match (body.user, body.name) {
+        (Some(id), None) => known_bot(&caller, &id).await?,
+        (None, Some(name)) => new_bot(&caller, &name).await?,
+        _ => {
+            return Err(field(
+                "name",
+                "give it for a new bot, or `user` for one that there is",
+            ));
+        }
     };
     let (key, hash) = token::issue(CredentialKind::ApiKey).map_err(no_randomness)?;
     let credential = NewCredential {
@@ -78,7 +88,7 @@ async fn make(caller: Caller, body: Body) -> Result<Response, Problem> {
         kind: CredentialKind::ApiKey,
         hash,
         account: bot.person.id,
-        label: label.into(),
+        label: label.as_str().into(),
         scopes,
         expires_at,
     };
@@ -98,9 +108,9 @@ async fn make(caller: Caller, body: Body) -> Result<Response, Problem> {
     Ok(response)
 }
 
-fn scopes(body: &Body) -> Result<Scopes, Problem> {
+fn scopes(names: &[String]) -> Result<Scopes, Problem> {
     let mut scopes = Scopes::NONE;
-    for name in body.texts("scopes")? {
+    for name in names {
         let scope = Scopes::parse(name);
         scopes = scopes.or(scope.ok_or_else(|| field("scopes", "there are read, write, moderate, manage"))?);
     }
@@ -142,7 +152,7 @@ async fn new_bot(caller: &Caller, name: &str) -> Result<Account, Problem> {
     }
 }
 
-async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Keys>, Problem> {
+pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Keys>, Problem> {
     caller.administrator()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
@@ -159,7 +169,7 @@ async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Keys>, P
     }))
 }
 
-async fn revoke(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn revoke(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     caller.administrator()?;
     let one = Ending::One {
         kind: CredentialKind::ApiKey,

@@ -1,190 +1,299 @@
-//! Rooms and their events, for programs that do not hold a connection.
+//! Rooms: listed, made, changed.
 
 use std::sync::Arc;
 
-use actors::ports::RoomRecord;
+use actors::{
+    Standing,
+    ports::{Change, NewRoom, RoomQuery, RoomRecord},
+    rights::{self, Operation, Role, Roster, Visibility},
+};
 use axum::{
-    Json, Router,
-    body::Bytes,
-    extract::{Path, RawQuery, rejection::BytesRejection},
-    http::StatusCode,
+    Json,
+    extract::RawQuery,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use protocol::{Codec, ErrorCode, Event, RoomName, client, fields::Fields, name::ROOM_NAME_RULE};
-use serde::Serialize;
+use protocol::{ErrorCode, RoomChange, RoomName, event::RoomValue};
+use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{gate::Gate, problem::Problem},
-    body,
-    caller::{Caller, Query, store_problem, unavailable},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES},
-};
+use super::caller::{Body, Caller, Named, Query, denied, room_name, store_problem};
+use crate::http::problem::Problem;
 
-/// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/rooms", get(rooms))
-        .route("/rooms/{room}", get(room))
-        .route("/rooms/{room}/events", get(events))
-        .route("/rooms/{room}/messages", post(send))
-}
+/// Rooms on a page, unless asked otherwise.
+const DEFAULT_ROOMS: u64 = 50;
+/// Most rooms on a page.
+const MAX_ROOMS: u64 = 200;
+/// Longest title, in bytes.
+const MAX_TITLE_BYTES: usize = 128;
+/// Longest topic, in bytes.
+const MAX_TOPIC_BYTES: usize = 1_024;
+/// Longest text to search for, in bytes.
+const MAX_SEARCH_BYTES: usize = 128;
+/// Longest pause of slow mode, in seconds: a day.
+const MAX_SLOW_MODE_SECONDS: u64 = 86_400;
 
+/// A room.
 #[derive(Serialize)]
-struct Room {
+pub(super) struct Room {
+    /// Its name, which never changes.
     room: RoomName,
+    /// For people.
     title: Arc<str>,
+    /// What it is about; may be empty.
     topic: Arc<str>,
+    /// `public`, `private` or `direct`.
+    visibility: &'static str,
+    /// It can be read, but not written to.
+    archived: bool,
+    /// Shortest pause between two messages of one person, in seconds; 0: none.
+    slow_mode: u64,
+    /// The last committed `seq`; 0: none.
     head: u64,
+    /// When it was made, in Unix milliseconds.
     created_at: u64,
+    /// The caller's role; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
 }
 
 #[derive(Serialize)]
-struct RoomPage {
+pub(super) struct RoomPage {
     rooms: Vec<Room>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<RoomName>,
 }
 
-#[derive(Serialize)]
-struct EventPage {
-    events: Vec<Event>,
-    more: bool,
+/// A room to be made.
+#[derive(Deserialize)]
+pub(super) struct Make {
+    room: String,
+    title: Option<String>,
+    topic: Option<String>,
+    visibility: Option<Shown>,
 }
 
-#[derive(Serialize)]
-struct Sent {
-    seq: u64,
-    at: u64,
+/// Who can see a room that people make or change.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Shown {
+    Public,
+    Private,
 }
 
-async fn rooms(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPage>, Problem> {
+/// What is to change about a room.
+#[derive(Deserialize)]
+pub(super) struct Alter {
+    title: Option<String>,
+    topic: Option<String>,
+    visibility: Option<Shown>,
+    archived: Option<bool>,
+    slow_mode: Option<u64>,
+}
+
+pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPage>, Problem> {
     let query = Query::parse(query.as_deref())?;
     let after = query
         .text("after")
         .map(|name| room_name("after", name))
         .transpose()?;
-    let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
-    // One more than asked for tells whether there is a next page.
-    let mut found = caller
-        .serving
-        .system
-        .list_rooms(after.as_ref(), limit + 1)
-        .await
-        .map_err(store_problem)?;
+    let search = query.text("search").filter(|text| !text.is_empty());
+    if search.is_some_and(|text| text.len() > MAX_SEARCH_BYTES) {
+        let detail = format!("`search`: at most {MAX_SEARCH_BYTES} bytes");
+        return Err(Problem::new(ErrorCode::BadRequest, detail));
+    }
+    let limit = query.limit(DEFAULT_ROOMS, MAX_ROOMS)?;
+    let user = &caller.user;
+    let everywhere = user.standing == Standing::Administrator;
+    let query = RoomQuery {
+        seen_by: (!everywhere).then(|| Arc::clone(&user.person.id)),
+        search: search.map(Into::into),
+        after,
+        // One more than asked for tells whether there is a next page.
+        limit: limit + 1,
+    };
+    let store = caller.serving.system.store();
+    let mut found = store.rooms(&query).await.map_err(store_problem)?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > wanted;
     found.truncate(wanted);
-    let next = if more {
-        found.last().map(|room| room.name.clone())
-    } else {
-        None
+    let next = found.last().filter(|_| more).map(|room| room.name.clone());
+    let rooms = found.into_iter().map(|record| Room::new(record, None)).collect();
+    Ok(Json(RoomPage { rooms, next }))
+}
+
+pub(super) async fn get(caller: Caller, Named(name): Named) -> Result<Json<Room>, Problem> {
+    let (record, roster) = caller.room(&name, Operation::Read).await?;
+    Ok(Json(caller.shown(record, &roster)))
+}
+
+pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Response, Problem> {
+    if caller.user.is_guest() || !caller.user.scopes.moderate {
+        return Err(Problem::new(
+            ErrorCode::Forbidden,
+            "who makes a room must be signed up",
+        ));
+    }
+    let name = room_name("room", &body.room)?;
+    let title = body.title.as_deref().map(title).transpose()?;
+    let topic = body.topic.as_deref().map(topic).transpose()?;
+    let room = NewRoom {
+        title: title.unwrap_or_else(|| name.as_str().into()),
+        visibility: body.visibility.map_or(Visibility::Public, Shown::visibility),
+        members: vec![(caller.user.person.clone(), Role::Owner)],
+        name: name.clone(),
     };
-    Ok(Json(RoomPage {
-        rooms: found.into_iter().map(Room::from).collect(),
-        next,
-    }))
+    let store = caller.serving.system.store();
+    let (_, made) = store.create_room(&room).await.map_err(store_problem)?;
+    if !made {
+        return Err(Problem::new(
+            ErrorCode::Conflict,
+            format!("there is a room `{name}` already"),
+        ));
+    }
+    if let Some(topic) = topic.filter(|topic| !topic.is_empty()) {
+        caller
+            .change(&name, RoomChange::Topic, RoomValue::Text(topic))
+            .await?;
+    }
+    let (record, roster) = caller.room(&name, Operation::Read).await?;
+    let place = format!("/api/v1/rooms/{name}");
+    Ok((
+        StatusCode::CREATED,
+        [(header::LOCATION, place)],
+        Json(caller.shown(record, &roster)),
+    )
+        .into_response())
 }
 
-async fn room(caller: Caller, Path(name): Path<String>) -> Result<Json<Room>, Problem> {
-    let name = room_name("room", &name)?;
-    let found = caller.serving.system.room(&name).await.map_err(store_problem)?;
-    found
-        .map(|room| Json(room.into()))
-        .ok_or_else(|| no_such_room(&name))
-}
-
-async fn events(
+pub(super) async fn alter(
     caller: Caller,
-    Path(name): Path<String>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<EventPage>, Problem> {
-    let name = room_name("room", &name)?;
-    let query = Query::parse(query.as_deref())?;
-    let page = client::check_page(
-        query.number("before")?,
-        query.number("after")?,
-        query.number("limit")?,
-    )?;
-    let done = caller.room(&name)?.history(page).await?;
-    Ok(Json(EventPage {
-        events: done.events.unwrap_or_default(),
-        more: done.more.unwrap_or(false),
-    }))
+    Named(name): Named,
+    Body(body): Body<Alter>,
+) -> Result<Json<Room>, Problem> {
+    let (_, roster) = caller.room(&name, Operation::Read).await?;
+    let changes = body.changes()?;
+    // All or, as far as can be known beforehand, nothing.
+    let now_ms = caller.serving.system.clock().now_ms();
+    for (operation, ..) in &changes {
+        rights::decide(*operation, &caller.user, &roster, now_ms).map_err(denied)?;
+    }
+    for (_, change, value) in changes {
+        caller.change(&name, change, value).await?;
+    }
+    let (record, roster) = caller.room(&name, Operation::Read).await?;
+    Ok(Json(caller.shown(record, &roster)))
 }
 
-async fn send(
-    caller: Caller,
-    Path(name): Path<String>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
-    let name = room_name("room", &name)?;
-    let body = body::received(body)?;
-    let fields = Fields::decode(Codec::Json, &body)
-        .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("the body is {error}")))?;
-    let message = client::message(&fields)?;
-    let room = caller.room(&name)?;
-    caller
-        .serving
-        .system
-        .take_send(&caller.user)
-        .map_err(|retry_after_ms| {
-            Problem::new(
-                ErrorCode::RateLimited,
-                "you write too fast; try again with the same cid",
+impl Alter {
+    /// The changes; bringing a room back from the archive comes first, putting it there last.
+    fn changes(self) -> Result<Vec<(Operation<'static>, RoomChange, RoomValue)>, Problem> {
+        let mut changes = Vec::new();
+        let archived = |on| {
+            (
+                Operation::SetArchived,
+                RoomChange::Archived,
+                RoomValue::Switch(on),
             )
-            .retry_after_ms(retry_after_ms)
-        })?;
-    let done = room
-        .send(&caller.user, message.cid, message.text, message.reply_to)
-        .await?;
-    let sent = Sent {
-        seq: done.seq.unwrap_or_default(),
-        at: done.at.unwrap_or_default(),
-    };
-    Ok((StatusCode::CREATED, Json(sent)).into_response())
-}
-
-impl Caller {
-    /// The room of that name, to talk to.
-    fn room(&self, name: &RoomName) -> Result<actors::room::Room, Problem> {
-        self.serving.system.rooms().get(name).map_err(|_| unavailable())
+        };
+        if self.archived == Some(false) {
+            changes.push(archived(false));
+        }
+        if let Some(text) = &self.title {
+            changes.push((
+                Operation::SetTitle,
+                RoomChange::Title,
+                RoomValue::Text(title(text)?),
+            ));
+        }
+        if let Some(text) = &self.topic {
+            changes.push((
+                Operation::SetTopic,
+                RoomChange::Topic,
+                RoomValue::Text(topic(text)?),
+            ));
+        }
+        if let Some(shown) = self.visibility {
+            let visibility = shown.visibility();
+            let value = RoomValue::Text(visibility.as_str().into());
+            changes.push((
+                Operation::SetVisibility(visibility),
+                RoomChange::Visibility,
+                value,
+            ));
+        }
+        if let Some(seconds) = self.slow_mode {
+            if seconds > MAX_SLOW_MODE_SECONDS {
+                let detail = format!("`slow_mode`: must be an integer from 0 to {MAX_SLOW_MODE_SECONDS}");
+                return Err(Problem::new(ErrorCode::BadRequest, detail));
+            }
+            changes.push((
+                Operation::SetSlowMode,
+                RoomChange::SlowMode,
+                RoomValue::Number(seconds),
+            ));
+        }
+        if self.archived == Some(true) {
+            changes.push(archived(true));
+        }
+        Ok(changes)
     }
 }
 
-impl From<RoomRecord> for Room {
-    fn from(record: RoomRecord) -> Self {
-        let RoomRecord {
-            name,
-            title,
-            topic,
-            head,
-            created_at,
-            ..
-        } = record;
-        Self {
-            room: name,
-            title,
-            topic,
-            head,
-            created_at,
+impl Shown {
+    fn visibility(self) -> Visibility {
+        match self {
+            Self::Public => Visibility::Public,
+            Self::Private => Visibility::Private,
         }
     }
 }
 
-fn room_name(field: &str, name: &str) -> Result<RoomName, Problem> {
-    RoomName::new(name).map_err(|_| {
-        Problem::new(
-            ErrorCode::BadRequest,
-            format!("`{field}`: must be {ROOM_NAME_RULE}"),
-        )
-    })
+impl Caller {
+    async fn change(&self, name: &RoomName, change: RoomChange, value: RoomValue) -> Result<(), Problem> {
+        self.take_send()?;
+        self.room_actor(name)?
+            .act(&self.user, None, Change::Room { change, value })
+            .await?;
+        Ok(())
+    }
+
+    pub(super) fn shown(&self, record: RoomRecord, roster: &Roster) -> Room {
+        Room::new(record, Some(roster.role_of(&self.user)))
+    }
 }
 
-fn no_such_room(name: &RoomName) -> Problem {
-    Problem::new(
-        ErrorCode::NotFound,
-        format!("there is no room `{name}` that you may see"),
-    )
+impl Room {
+    fn new(record: RoomRecord, role: Option<&'static str>) -> Self {
+        Self {
+            room: record.name,
+            title: record.title,
+            topic: record.topic,
+            visibility: record.rights.visibility.as_str(),
+            archived: record.rights.archived,
+            slow_mode: record.rights.slow_mode_seconds,
+            head: record.head,
+            created_at: record.created_at,
+            role,
+        }
+    }
+}
+
+fn title(text: &str) -> Result<Arc<str>, Problem> {
+    protocol::client::check_label("title", text, MAX_TITLE_BYTES)?;
+    if text.trim().is_empty() {
+        return Err(Problem::new(
+            ErrorCode::BadRequest,
+            "`title`: must not be only white space",
+        ));
+    }
+    Ok(text.into())
+}
+
+fn topic(text: &str) -> Result<Arc<str>, Problem> {
+    if text.len() > MAX_TOPIC_BYTES || text.contains('\0') {
+        let detail = format!("`topic`: at most {MAX_TOPIC_BYTES} bytes, without NUL");
+        return Err(Problem::new(ErrorCode::BadRequest, detail));
+    }
+    Ok(text.into())
 }

@@ -4,31 +4,21 @@ use std::sync::Arc;
 
 use actors::ports::{CredentialKind, CredentialRecord, Ending, MAX_SESSIONS};
 use axum::{
-    Json, Router,
+    Json,
     extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{delete, get},
 };
 use protocol::ErrorCode;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    super::{credentials::set_cookie, gate::Gate, problem::Problem},
-    body::Body,
-    caller::{Caller, store_problem},
-    sign_in::{allowance_headers, check_password, open_session},
+    super::{credentials::set_cookie, problem::Problem},
+    caller::{Body, Caller, store_problem},
+    sign_in::{Entry, allowance_headers, check_password, open_session},
     visitor::{Visitor, forbidden},
 };
-
-/// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/sessions", get(list).post(sign_in).delete(end_others))
-        .route("/sessions/current", delete(sign_out))
-        .route("/sessions/{id}", delete(end))
-}
 
 #[derive(Serialize)]
 struct Session {
@@ -43,23 +33,21 @@ struct Session {
 }
 
 #[derive(Serialize)]
-struct Sessions {
+pub(super) struct Sessions {
     sessions: Vec<Session>,
 }
 
-async fn sign_in(visitor: Visitor, body: Body) -> Result<Response, Problem> {
-    let name = body.required("name")?;
-    let password = body.required("password")?;
-    let (account, allowance) = check_password(&visitor, name, password).await?;
+pub(super) async fn sign_in(visitor: Visitor, Body(body): Body<Entry>) -> Result<Response, Problem> {
+    let (account, allowance) = check_password(&visitor, &body.name, &body.password).await?;
     if visitor.serving.system.people().is_banned(&account.person.id) {
         return Err(Problem::from(crate::auth::Refused::Banned));
     }
-    let mut response = open_session(&visitor, &body, account).await?;
+    let mut response = open_session(&visitor, body.device, account).await?;
     response.headers_mut().extend(allowance_headers(&allowance));
     Ok(response)
 }
 
-async fn list(caller: Caller) -> Result<Json<Sessions>, Problem> {
+pub(super) async fn list(caller: Caller) -> Result<Json<Sessions>, Problem> {
     caller.owns_account()?;
     let account = Some(&*caller.user.person.id);
     let store = caller.people().store();
@@ -75,7 +63,7 @@ async fn list(caller: Caller) -> Result<Json<Sessions>, Problem> {
     Ok(Json(Sessions { sessions }))
 }
 
-async fn sign_out(caller: Caller) -> Result<Response, Problem> {
+pub(super) async fn sign_out(caller: Caller) -> Result<Response, Problem> {
     let Some(id) = caller.session() else {
         return Err(forbidden("only a session can be signed out of"));
     };
@@ -87,7 +75,7 @@ async fn sign_out(caller: Caller) -> Result<Response, Problem> {
     Ok(response)
 }
 
-async fn end(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn end(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     caller.owns_account()?;
     if end_one(&caller, &id).await? {
         Ok(StatusCode::NO_CONTENT)
@@ -96,7 +84,7 @@ async fn end(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Probl
     }
 }
 
-async fn end_others(caller: Caller) -> Result<StatusCode, Problem> {
+pub(super) async fn end_others(caller: Caller) -> Result<StatusCode, Problem> {
     caller.owns_account()?;
     let id = &caller.user.person.id;
     let current = caller.session();

@@ -12,13 +12,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use protocol::{ErrorCode, Person};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::{credentials::set_cookie, problem::Problem},
-    body::{Body, field},
     caller::{store_problem, unavailable},
-    visitor::{Visitor, internal},
+    visitor::{Visitor, check_short, field, internal},
 };
 use crate::auth::{
     names,
@@ -29,6 +28,15 @@ use crate::auth::{
 
 /// Longest text that says on which device a session is, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
+
+/// Somebody who wants to sign in, or up.
+#[derive(Deserialize)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) password: String,
+    /// What the session is called in the list of sessions; by default what the client says of itself.
+    pub(super) device: Option<String>,
+}
 
 /// Somebody who has just signed in.
 #[derive(Serialize)]
@@ -90,15 +98,13 @@ pub(super) async fn check_password(
 /// Opens a session and answers with its token. Whatever the client brought along has no part in it.
 pub(super) async fn open_session(
     visitor: &Visitor,
-    body: &Body,
+    device: Option<String>,
     account: Account,
 ) -> Result<Response, Problem> {
     let system = &visitor.serving.system;
     let lasts = visitor.serving.session_lasts;
-    let device = match body.short_text("device", MAX_DEVICE_BYTES)? {
-        Some(device) => device.to_owned(),
-        None => beginning(&visitor.agent),
-    };
+    let device = device.unwrap_or_else(|| beginning(&visitor.agent));
+    check_short("device", &device, MAX_DEVICE_BYTES)?;
     let (token, hash) = token::issue(CredentialKind::Session).map_err(no_randomness)?;
     let now_ms = system.clock().now_ms();
     let expires_at = now_ms + u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX / 2);

@@ -6,17 +6,16 @@ use actors::{
     Standing,
     ports::{Account, Claim, NewAccount, NewAudit},
 };
-use axum::{Json, Router, extract::RawQuery, response::Response, routing::get};
+use axum::{Json, extract::RawQuery, response::Response};
 use protocol::{ErrorCode, Person};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    super::{gate::Gate, problem::Problem},
-    body::{Body, field},
-    caller::{Caller, Query, store_problem},
-    sign_in::{hash_problem, new_password, no_randomness, open_session, too_fast},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, cut, forbidden, internal},
+    super::problem::Problem,
+    caller::{Body, Caller, Query, store_problem},
+    sign_in::{Entry, hash_problem, new_password, no_randomness, open_session, too_fast},
+    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, cut, field, forbidden, internal},
 };
 use crate::auth::{
     names::{self, Name},
@@ -24,15 +23,16 @@ use crate::auth::{
     token,
 };
 
-/// The routes below `/api/v1`.
-pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/users", get(list).post(sign_up))
-        .route("/users/me", get(me).patch(change))
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    name: Option<String>,
+    password: Option<String>,
+    /// Needed for another password.
+    current_password: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Me {
+pub(super) struct Me {
     user: Person,
     /// `guest`, `registered` or `administrator`.
     standing: &'static str,
@@ -41,7 +41,7 @@ struct Me {
 }
 
 #[derive(Serialize)]
-struct User {
+pub(super) struct User {
     #[serde(flatten)]
     person: Person,
     administrator: bool,
@@ -50,19 +50,18 @@ struct User {
 }
 
 #[derive(Serialize)]
-struct Users {
+pub(super) struct Users {
     users: Vec<User>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Arc<str>>,
 }
 
-async fn sign_up(visitor: Visitor, body: Body) -> Result<Response, Problem> {
+pub(super) async fn sign_up(visitor: Visitor, Body(body): Body<Entry>) -> Result<Response, Problem> {
     if !visitor.serving.registration {
         return Err(forbidden("accounts are made by the people who run this server"));
     }
-    let name = Name::new(body.required("name")?).map_err(|rule| field("name", rule))?;
-    let password = body.required("password")?;
+    let name = Name::new(&body.name).map_err(|rule| field("name", rule))?;
     let people = visitor.serving.system.people();
     // Looked at first because a hash is expensive; decided when the account is made.
     if people
@@ -73,7 +72,7 @@ async fn sign_up(visitor: Visitor, body: Body) -> Result<Response, Problem> {
     {
         return Err(taken());
     }
-    let hash = new_password(&visitor, "password", password).await?;
+    let hash = new_password(&visitor, "password", &body.password).await?;
     let id: Arc<str> = token::new_id("u_").map_err(no_randomness)?.into();
     let person = Person {
         id: Arc::clone(&id),
@@ -99,13 +98,13 @@ async fn sign_up(visitor: Visitor, body: Body) -> Result<Response, Problem> {
         .await
         .map_err(store_problem)?
     {
-        Claim::Given(account) => open_session(&visitor, &body, account).await,
+        Claim::Given(account) => open_session(&visitor, body.device, account).await,
         Claim::Taken => Err(taken()),
         Claim::NoAccount => Err(internal()),
     }
 }
 
-async fn me(caller: Caller) -> Json<Me> {
+pub(super) async fn me(caller: Caller) -> Json<Me> {
     let user = &caller.user;
     Json(Me {
         user: user.person.clone(),
@@ -118,7 +117,11 @@ async fn me(caller: Caller) -> Json<Me> {
     })
 }
 
-async fn change(visitor: Visitor, caller: Caller, body: Body) -> Result<Json<User>, Problem> {
+pub(super) async fn change(
+    visitor: Visitor,
+    caller: Caller,
+    Body(body): Body<Wanted>,
+) -> Result<Json<User>, Problem> {
     caller.owns_account()?;
     let id = &caller.user.person.id;
     let people = caller.people();
@@ -128,12 +131,13 @@ async fn change(visitor: Visitor, caller: Caller, body: Body) -> Result<Json<Use
         .await
         .map_err(store_problem)?
         .ok_or_else(|| forbidden("your account is kept by another application"))?;
-    let name = body.text("name")?.map(Name::new).transpose();
+    let name = body.name.as_deref().map(Name::new).transpose();
     let name = name.map_err(|rule| field("name", rule))?;
-    let password = match body.text("password")? {
+    let password = match body.password {
         Some(password) => {
-            check_own_password(&visitor, &account, body.required("current_password")?).await?;
-            Some(new_password(&visitor, "password", password).await?)
+            let current = body.current_password.unwrap_or_default();
+            check_own_password(&visitor, &account, &current).await?;
+            Some(new_password(&visitor, "password", &password).await?)
         }
         None => None,
     };
@@ -189,7 +193,7 @@ async fn check_own_password(visitor: &Visitor, account: &Account, password: &str
     ))
 }
 
-async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Users>, Problem> {
+pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Users>, Problem> {
     caller.not_guest()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;

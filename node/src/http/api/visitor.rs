@@ -135,3 +135,17 @@ pub(super) fn cut<T>(found: &mut Vec<T>, limit: u64) -> bool {
     found.truncate(wanted);
     more
 }
+
+/// What is wrong with a field.
+pub(super) fn field(name: &str, rule: &str) -> Problem {
+    Problem::new(ErrorCode::BadRequest, format!("`{name}`: {rule}"))
+}
+
+/// Checks a short text: at most `max` bytes, no control characters.
+pub(super) fn check_short(name: &str, text: &str, max: usize) -> Result<(), Problem> {
+    if text.len() > max || text.chars().any(char::is_control) {
+        let rule = format!("must be at most {max} bytes without control characters");
+        return Err(field(name, &rule));
+    }
+    Ok(())
+}

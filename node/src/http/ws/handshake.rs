@@ -31,10 +31,7 @@ pub(super) fn accept_key(headers: &HeaderMap) -> String {
 /// Refuses a credential in the URL.
 pub(super) fn check_url(uri: &Uri) -> Result<(), Problem> {
     let query = uri.query().unwrap_or_default();
-    let names = query
-        .split('&')
-        .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
-    for name in names {
+    for (name, _) in url::form_urlencoded::parse(query.as_bytes()) {
         if CREDENTIAL_PARAMETERS
             .iter()
             .any(|credential| name.eq_ignore_ascii_case(credential))
@@ -175,6 +172,7 @@ mod tests {
             "/ws?jwt",
             "/ws?api_key=&b",
             "/ws?authorization=B",
+            "/ws?t%6Fken=x",
         ] {
             assert!(check_url(&bad.parse().unwrap()).is_err(), "{bad}");
         }

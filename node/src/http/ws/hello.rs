@@ -36,7 +36,7 @@ pub(super) async fn welcome(
     };
     let expires_at = user.credential.expires_at;
     let opening = Opening {
-        user,
+        user: Arc::new(user),
         outbox: Arc::clone(&start.outbox),
         id,
         token: new_token,

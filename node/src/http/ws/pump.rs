@@ -114,9 +114,8 @@ impl Pump {
             if let Err(close) = self.frame(&payload).await {
                 return End::Close(close);
             }
-            if let Err(wait) = self.commands.take(Instant::now().into_std()) {
-                self.read_again_at = Instant::now() + wait;
-            }
+            let now = Instant::now();
+            self.read_again_at = now + self.commands.spend(now.into_std());
         }
     }
 

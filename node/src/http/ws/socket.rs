@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Sink, Stream};
 use protocol::{CloseCode, Codec, limits::MAX_FRAME_BYTES};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
@@ -193,7 +193,12 @@ impl Socket {
             Some(Ok(Message::Binary(payload))) if !text => Incoming::Frame(payload),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => Incoming::WrongKind,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Incoming::Control,
-            Some(Ok(Message::Close(_))) => Incoming::Closing,
+            Some(Ok(Message::Close(_))) => {
+                // Tungstenite writes its echo when it is next used, and this was the last time. It writes to memory,
+                // so that this is done at once; its error only says that the connection is closed now.
+                let _ = Pin::new(&mut self.websocket).poll_flush(cx);
+                Incoming::Closing
+            }
             Some(Ok(Message::Frame(_))) | None => Incoming::Gone,
             Some(Err(error)) => violation(&error),
         })

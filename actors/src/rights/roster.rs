@@ -1,0 +1,207 @@
+//! What a room is like and who is what in it, as its log says.
+
+use std::{collections::HashMap, sync::Arc};
+
+use protocol::{Event, EventBody, MemberChange, RoomChange, event::RoomValue};
+
+use super::{Membership, NO_END, Role, RoomRights, Visibility};
+
+/// Follows a room's log. Every event says what is so from then on, so that events which the roster knows already do no
+/// harm.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    rights: RoomRights,
+    members: HashMap<Arc<str>, Membership>,
+}
+
+impl Roster {
+    /// A roster as the store has it.
+    pub fn new(rights: RoomRights, members: impl IntoIterator<Item = Membership>) -> Self {
+        let members = members
+            .into_iter()
+            .map(|member| (Arc::clone(member.id()), member));
+        Self {
+            rights,
+            members: members.collect(),
+        }
+    }
+
+    /// What the room is like.
+    pub fn rights(&self) -> RoomRights {
+        self.rights
+    }
+
+    /// What is known of somebody.
+    pub fn get(&self, id: &str) -> Option<&Membership> {
+        self.members.get(id)
+    }
+
+    /// Everybody of whom something is known, in no order.
+    pub fn members(&self) -> impl Iterator<Item = &Membership> {
+        self.members.values()
+    }
+
+    /// How many owners there are.
+    pub fn owners(&self) -> usize {
+        self.members
+            .values()
+            .filter(|member| member.role == Some(Role::Owner))
+            .count()
+    }
+
+    /// Takes over what an event says. Returns whether it says anything about rights.
+    pub fn apply(&mut self, event: &Event) -> bool {
+        match &event.body {
+            EventBody::Member {
+                change,
+                who,
+                role,
+                until,
+                ..
+            } => {
+                let member = self
+                    .members
+                    .entry(Arc::clone(&who.id))
+                    .or_insert_with(|| Membership::new(who.clone()));
+                member.person = who.clone();
+                change_member(member, *change, role.as_deref(), *until);
+                if member.is_empty() {
+                    self.members.remove(&who.id);
+                }
+                true
+            }
+            EventBody::Room { change, value } => self.change_room(*change, value),
+            _ => false,
+        }
+    }
+
+    fn change_room(&mut self, change: RoomChange, value: &RoomValue) -> bool {
+        match (change, value) {
+            (RoomChange::Visibility, RoomValue::Text(word)) => {
+                if let Some(visibility) = Visibility::parse(word) {
+                    self.rights.visibility = visibility;
+                }
+            }
+            (RoomChange::Archived, RoomValue::Switch(on)) => self.rights.archived = *on,
+            (RoomChange::SlowMode, RoomValue::Number(seconds)) => self.rights.slow_mode_seconds = *seconds,
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn change_member(member: &mut Membership, change: MemberChange, role: Option<&str>, until: Option<u64>) {
+    match change {
+        MemberChange::Invited => member.invited = member.role.is_none(),
+        MemberChange::Joined => {
+            member.role = role.and_then(Role::parse).or(member.role).or(Some(Role::Member));
+            member.invited = false;
+        }
+        MemberChange::Left | MemberChange::Removed => {
+            member.role = None;
+            member.invited = false;
+        }
+        MemberChange::Role => member.role = role.and_then(Role::parse),
+        MemberChange::Banned => {
+            member.role = None;
+            member.invited = false;
+            member.banned_until = Some(end(until));
+        }
+        MemberChange::Unbanned => member.banned_until = None,
+        MemberChange::Muted => member.muted_until = Some(end(until)),
+        MemberChange::Unmuted => member.muted_until = None,
+    }
+}
+
+fn end(until: Option<u64>) -> u64 {
+    until.map_or(NO_END, |until| until.min(NO_END))
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Person;
+
+    use super::*;
+
+    fn person(id: &str) -> Person {
+        Person {
+            id: id.into(),
+            name: id.into(),
+        }
+    }
+
+    fn event(body: EventBody) -> Event {
+        Event {
+            seq: 1,
+            user: person("mod"),
+            at: 1,
+            cid: None,
+            body,
+        }
+    }
+
+    fn member(change: MemberChange, role: Option<Role>, until: Option<u64>) -> Event {
+        event(EventBody::Member {
+            change,
+            who: person("ada"),
+            role: role.map(|role| role.as_str().into()),
+            until,
+            reason: None,
+        })
+    }
+
+    #[test]
+    fn a_membership_from_invitation_to_ban() {
+        let mut roster = Roster::default();
+        assert!(roster.apply(&member(MemberChange::Invited, None, None)));
+        assert!(roster.get("ada").unwrap().invited);
+        roster.apply(&member(MemberChange::Joined, None, None));
+        let ada = roster.get("ada").unwrap();
+        assert_eq!((ada.role, ada.invited), (Some(Role::Member), false));
+        roster.apply(&member(MemberChange::Role, Some(Role::Owner), None));
+        assert_eq!(roster.owners(), 1);
+        roster.apply(&member(MemberChange::Muted, None, Some(50)));
+        roster.apply(&member(MemberChange::Banned, None, None));
+        let ada = roster.get("ada").unwrap();
+        assert_eq!(ada.role, None);
+        assert!(ada.is_banned(u64::MAX >> 12) && ada.is_muted(49) && !ada.is_muted(50));
+        roster.apply(&member(MemberChange::Unbanned, None, None));
+        roster.apply(&member(MemberChange::Unmuted, None, None));
+        assert!(roster.get("ada").is_none(), "nothing is left to know");
+    }
+
+    #[test]
+    fn a_role_can_be_taken_away_and_joining_with_a_role_is_one_event() {
+        let mut roster = Roster::default();
+        roster.apply(&member(MemberChange::Joined, Some(Role::Owner), None));
+        assert_eq!(roster.owners(), 1);
+        roster.apply(&member(MemberChange::Joined, None, None));
+        assert_eq!(roster.owners(), 1, "joining again changes nothing");
+        roster.apply(&member(MemberChange::Left, None, None));
+        assert!(roster.get("ada").is_none());
+    }
+
+    #[test]
+    fn the_room_itself() {
+        let mut roster = Roster::default();
+        let changes = [
+            (RoomChange::Visibility, RoomValue::Text("private".into()), true),
+            (RoomChange::Archived, RoomValue::Switch(true), true),
+            (RoomChange::SlowMode, RoomValue::Number(30), true),
+            (RoomChange::Title, RoomValue::Text("New".into()), false),
+        ];
+        for (change, value, about_rights) in changes {
+            assert_eq!(
+                roster.apply(&event(EventBody::Room { change, value })),
+                about_rights,
+                "{change:?}"
+            );
+        }
+        let rights = RoomRights {
+            visibility: Visibility::Private,
+            archived: true,
+            slow_mode_seconds: 30,
+        };
+        assert_eq!(roster.rights(), rights);
+    }
+}

@@ -1,0 +1,229 @@
+//! A live room: what is checked before something is written.
+
+use std::{collections::HashSet, sync::Arc};
+
+use protocol::{ErrorCode, Event, EventBody, MemberChange, RoomChange, event::RoomValue, server::Done};
+
+use super::{
+    actor::{Cx, Write},
+    commands::deny,
+    members::Live,
+};
+use crate::{
+    answer::Answer,
+    context::User,
+    ports::Change,
+    rights::{self, Operation, Role, Visibility},
+};
+
+impl Live {
+    /// Whether `user` may do this here now.
+    pub(super) fn decide(&self, cx: &Cx<'_>, user: &User, operation: Operation<'_>) -> Result<(), ErrorCode> {
+        rights::decide(operation, user, &self.roster, cx.context.clock.now_ms())
+    }
+
+    /// Follows what events say about the room and its people. Returns whether rights are concerned.
+    pub(super) fn take_note(&mut self, events: &[Arc<Event>]) -> bool {
+        let mut about_rights = false;
+        for event in events {
+            match &event.body {
+                EventBody::Room {
+                    change: RoomChange::Title,
+                    value: RoomValue::Text(title),
+                } => self.title = Arc::clone(title),
+                EventBody::Message { .. } if self.roster.rights().slow_mode_seconds > 0 => {
+                    self.wrote.insert(Arc::clone(&event.user.id), event.at);
+                }
+                _ => about_rights |= self.roster.apply(event),
+            }
+        }
+        if self.roster.rights().slow_mode_seconds == 0 {
+            self.wrote.clear();
+        }
+        about_rights
+    }
+
+    /// Checks a write. Gives the answer back if it is to be written.
+    pub(super) fn admit(&mut self, cx: &Cx<'_>, write: &mut Write, answer: Answer) -> Option<Answer> {
+        let user = Arc::clone(&write.user);
+        if let Err(code) = self.decide(cx, &user, operation(write)) {
+            deny(answer, code, cx.room.name());
+            return None;
+        }
+        match &mut write.change {
+            Change::Delete { any_author, .. } => {
+                *any_author = self.decide(cx, &user, Operation::DeleteAny).is_ok();
+            }
+            Change::Message { .. } => {
+                if let Err(retry_after_ms) = self.pace(cx, &user) {
+                    let message = "the room is in slow mode; try again with the same cid";
+                    answer.refuse_for_now(ErrorCode::RateLimited, message, retry_after_ms);
+                    return None;
+                }
+            }
+            _ => {}
+        }
+        if self.is_so_already(&write.change) {
+            answer.done(Done::default());
+            return None;
+        }
+        if let Err((code, message)) = self.check_members(&write.change) {
+            answer.refuse(code, message);
+            return None;
+        }
+        Some(answer)
+    }
+
+    /// Slow mode: notes that `user` writes now.
+    ///
+    /// # Errors
+    /// With the milliseconds until they may.
+    fn pace(&mut self, cx: &Cx<'_>, user: &User) -> Result<(), u64> {
+        let pause_ms = self.roster.rights().slow_mode_seconds.saturating_mul(1_000);
+        if pause_ms == 0 || self.decide(cx, user, Operation::SetSlowMode).is_ok() {
+            return Ok(());
+        }
+        let now_ms = cx.context.clock.now_ms();
+        let due_ms = self
+            .wrote
+            .get(&user.person.id)
+            .map_or(0, |wrote| wrote.saturating_add(pause_ms));
+        if now_ms < due_ms {
+            return Err(due_ms - now_ms);
+        }
+        self.wrote.insert(Arc::clone(&user.person.id), now_ms);
+        Ok(())
+    }
+
+    /// Forgets when people wrote for whom slow mode is over.
+    pub(super) fn forget_pace(&mut self, now_ms: u64) {
+        let pause_ms = self.roster.rights().slow_mode_seconds.saturating_mul(1_000);
+        self.wrote
+            .retain(|_, wrote| now_ms < wrote.saturating_add(pause_ms));
+    }
+
+    /// Whether nothing would change. Messages and what refers to them is the store's to judge.
+    fn is_so_already(&self, change: &Change) -> bool {
+        match change {
+            Change::Member {
+                change,
+                who,
+                role,
+                until,
+                ..
+            } => {
+                let known = self.roster.get(&who.id);
+                let member = known.is_some_and(|known| known.role.is_some());
+                match change {
+                    MemberChange::Invited => member || known.is_some_and(|known| known.invited),
+                    MemberChange::Joined => member,
+                    MemberChange::Role => {
+                        known.and_then(|known| known.role).map(Role::as_str) == role.as_deref()
+                    }
+                    MemberChange::Banned => {
+                        known.and_then(|known| known.banned_until) == Some(until.unwrap_or(rights::NO_END))
+                    }
+                    MemberChange::Unbanned => known.is_none_or(|known| known.banned_until.is_none()),
+                    MemberChange::Muted => {
+                        known.and_then(|known| known.muted_until) == Some(until.unwrap_or(rights::NO_END))
+                    }
+                    MemberChange::Unmuted => known.is_none_or(|known| known.muted_until.is_none()),
+                    MemberChange::Left | MemberChange::Removed => false,
+                }
+            }
+            Change::Room { change, value } => {
+                let rights = self.roster.rights();
+                match (change, value) {
+                    (RoomChange::Title, RoomValue::Text(title)) => *title == self.title,
+                    (RoomChange::Visibility, RoomValue::Text(word)) => **word == *rights.visibility.as_str(),
+                    (RoomChange::Archived, RoomValue::Switch(on)) => *on == rights.archived,
+                    (RoomChange::SlowMode, RoomValue::Number(seconds)) => {
+                        *seconds == rights.slow_mode_seconds
+                    }
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
+    }
+
+    /// What a change of membership needs beside the right to make it.
+    fn check_members(&self, change: &Change) -> Result<(), (ErrorCode, &'static str)> {
+        let Change::Member {
+            change, who, role, ..
+        } = change
+        else {
+            return Ok(());
+        };
+        let known = self.roster.get(&who.id);
+        let held = known.and_then(|known| known.role);
+        let public = self.roster.rights().visibility == Visibility::Public;
+        match change {
+            MemberChange::Role if held.is_none() => {
+                Err((ErrorCode::NotFound, "they are no member of the room"))
+            }
+            MemberChange::Removed
+                if !public && held.is_none() && !known.is_some_and(|known| known.invited) =>
+            {
+                Err((ErrorCode::NotFound, "they are no member of the room"))
+            }
+            MemberChange::Role | MemberChange::Left | MemberChange::Removed | MemberChange::Banned => {
+                let stays = *change == MemberChange::Role && role.as_deref() == Some(Role::Owner.as_str());
+                let is_last = held == Some(Role::Owner) && self.roster.owners() == 1;
+                if is_last && !stays && self.has_other_members(&who.id) {
+                    let message = "the room would have no owner; make somebody else one first";
+                    return Err((ErrorCode::Conflict, message));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_other_members(&self, id: &str) -> bool {
+        self.roster
+            .members()
+            .any(|member| member.role.is_some() && **member.id() != *id)
+    }
+
+    /// Forgets notes on people who are gone, so that they do not pile up.
+    pub(super) fn forget_absent(&mut self, now_ms: u64) {
+        let here: HashSet<&str> = self.subscribers.iter().map(|s| &*s.user.person.id).collect();
+        self.marks.retain(|id, _| here.contains(&**id));
+        self.forget_pace(now_ms);
+    }
+}
+
+/// What a write is, by the rules.
+fn operation(write: &Write) -> Operation<'_> {
+    match &write.change {
+        Change::Message { .. } => Operation::Send,
+        Change::Edit { .. } | Change::React { .. } => Operation::Amend,
+        Change::Delete { .. } => Operation::Delete,
+        Change::Member {
+            change, who, role, ..
+        } => match change {
+            MemberChange::Joined if write.by_link => Operation::JoinByLink,
+            MemberChange::Joined => Operation::Join,
+            MemberChange::Left => Operation::Leave,
+            MemberChange::Invited => Operation::Invite(&who.id),
+            MemberChange::Removed => Operation::Kick(&who.id),
+            MemberChange::Banned | MemberChange::Unbanned => Operation::Ban(&who.id),
+            MemberChange::Muted | MemberChange::Unmuted => Operation::Mute(&who.id),
+            MemberChange::Role => {
+                let role = role.as_deref().and_then(Role::parse).unwrap_or(Role::Owner);
+                Operation::SetRole(&who.id, role)
+            }
+        },
+        Change::Room { change, value } => match (change, value) {
+            (RoomChange::Title, _) => Operation::SetTitle,
+            (RoomChange::Topic, _) => Operation::SetTopic,
+            (RoomChange::SlowMode, _) => Operation::SetSlowMode,
+            (RoomChange::Archived, _) => Operation::SetArchived,
+            (RoomChange::Visibility, RoomValue::Text(word)) => {
+                Operation::SetVisibility(Visibility::parse(word).unwrap_or(Visibility::Direct))
+            }
+            (RoomChange::Visibility, _) => Operation::SetVisibility(Visibility::Direct),
+        },
+    }
+}

@@ -1,0 +1,179 @@
+//! Invite links: who has one becomes a member, as long as it lasts.
+
+use std::sync::Arc;
+
+use actors::{ports::InviteLink, rights::Operation};
+use axum::{
+    Json,
+    extract::Path,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use protocol::{ErrorCode, Person, RoomName};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::caller::{Body, Caller, Named, room_name, store_problem};
+use super::rooms::Room;
+use crate::http::problem::Problem;
+
+/// Longest life of a link, in seconds: a year.
+const MAX_LIFE_SECONDS: u64 = 366 * 86_400;
+/// Most uses that a link may be limited to.
+const MAX_USES: u64 = 1_000_000;
+/// Most links of a room that can be used at a time.
+const MAX_LINKS: usize = 200;
+
+/// A link. Its token is told once, to who made it.
+#[derive(Serialize)]
+pub(super) struct Link {
+    id: Arc<str>,
+    room: RoomName,
+    by: Person,
+    created_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_left: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Links {
+    invites: Vec<Link>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Make {
+    expires_in_seconds: Option<u64>,
+    uses: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Accept {
+    token: String,
+}
+
+pub(super) async fn list(caller: Caller, Named(name): Named) -> Result<Json<Links>, Problem> {
+    caller.room(&name, Operation::InviteLinks).await?;
+    let system = &caller.serving.system;
+    let links = system.store().invites(&name).await.map_err(store_problem)?;
+    let now_ms = system.clock().now_ms();
+    let usable = links.into_iter().filter(|link| link.is_usable(now_ms));
+    Ok(Json(Links {
+        invites: usable.map(|link| Link::new(link, None)).collect(),
+    }))
+}
+
+pub(super) async fn make(
+    caller: Caller,
+    Named(name): Named,
+    Body(body): Body<Make>,
+) -> Result<Response, Problem> {
+    in_range("expires_in_seconds", body.expires_in_seconds, MAX_LIFE_SECONDS)?;
+    in_range("uses", body.uses, MAX_USES)?;
+    caller.room(&name, Operation::InviteLinks).await?;
+    let system = &caller.serving.system;
+    let now_ms = system.clock().now_ms();
+    let known = system.store().invites(&name).await.map_err(store_problem)?;
+    if known.iter().filter(|link| link.is_usable(now_ms)).count() >= MAX_LINKS {
+        let detail = format!("a room has at most {MAX_LINKS} invite links; revoke one first");
+        return Err(Problem::new(ErrorCode::Conflict, detail));
+    }
+    let (id, secret) = (random::<12>()?, random::<32>()?);
+    let link = InviteLink {
+        id: id.into(),
+        room: name,
+        secret_hash: hash(&secret),
+        by: caller.user.person.clone(),
+        created_at: now_ms,
+        expires_at: body.expires_in_seconds.map(|seconds| now_ms + seconds * 1_000),
+        uses_left: body.uses,
+    };
+    system.store().add_invite(&link).await.map_err(store_problem)?;
+    Ok((StatusCode::CREATED, Json(Link::new(link, Some(secret)))).into_response())
+}
+
+pub(super) async fn remove(
+    caller: Caller,
+    Path((room, invite)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let name = room_name("room", &room)?;
+    caller.room(&name, Operation::InviteLinks).await?;
+    let store = caller.serving.system.store();
+    if store.remove_invite(&name, &invite).await.map_err(store_problem)? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::new(ErrorCode::NotFound, "there is no such invite link"))
+    }
+}
+
+/// Becomes a member of the link's room. The token comes in the body: addresses end up in logs.
+pub(super) async fn accept(caller: Caller, Body(body): Body<Accept>) -> Result<Json<Room>, Problem> {
+    caller.take_send()?;
+    let system = &caller.serving.system;
+    let now_ms = system.clock().now_ms();
+    let gone = || {
+        Problem::new(
+            ErrorCode::NotFound,
+            "this invite link is not valid, or not any more",
+        )
+    };
+    let found = system.store().invite(&hash(&body.token), now_ms).await;
+    let link = found.map_err(store_problem)?.ok_or_else(gone)?;
+    let (record, roster) = caller.room(&link.room, Operation::JoinByLink).await?;
+    let is_member = roster
+        .get(&caller.user.person.id)
+        .is_some_and(|member| member.role.is_some());
+    if is_member {
+        return Ok(Json(caller.shown(record, &roster)));
+    }
+    if !system
+        .store()
+        .use_invite(&link.id, now_ms)
+        .await
+        .map_err(store_problem)?
+    {
+        return Err(gone());
+    }
+    caller.room_actor(&link.room)?.join_by_link(&caller.user).await?;
+    let (record, roster) = caller.room(&link.room, Operation::Read).await?;
+    Ok(Json(caller.shown(record, &roster)))
+}
+
+impl Link {
+    fn new(link: InviteLink, token: Option<String>) -> Self {
+        Self {
+            id: link.id,
+            room: link.room,
+            by: link.by,
+            created_at: link.created_at,
+            expires_at: link.expires_at,
+            uses_left: link.uses_left,
+            token,
+        }
+    }
+}
+
+fn in_range(field: &str, value: Option<u64>, max: u64) -> Result<(), Problem> {
+    if value.is_none_or(|value| (1..=max).contains(&value)) {
+        return Ok(());
+    }
+    let detail = format!("`{field}`: must be an integer from 1 to {max}");
+    Err(Problem::new(ErrorCode::BadRequest, detail))
+}
+
+fn random<const BYTES: usize>() -> Result<String, Problem> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        tracing::error!(%error, "no randomness for an invite link");
+        Problem::new(ErrorCode::Internal, "the server failed; its log says why")
+    })?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}

@@ -1,0 +1,312 @@
+//! Who is what in a room.
+
+use std::sync::Arc;
+
+use actors::{
+    ports::Change,
+    rights::{self, Membership, Operation, Role},
+};
+use axum::{
+    Json,
+    extract::{FromRequestParts, Path, RawQuery},
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use protocol::{
+    ErrorCode, MemberChange, Person, RoomName,
+    client::check_label,
+    limits::{MAX_ID_BYTES, MAX_SEQ},
+};
+use serde::{Deserialize, Serialize};
+
+use super::caller::{Body, Caller, Named, Query, denied, room_name};
+use crate::http::problem::Problem;
+
+/// Members on a page, unless asked otherwise.
+const DEFAULT_MEMBERS: u64 = 100;
+/// Most members on a page.
+const MAX_MEMBERS: u64 = 1_000;
+/// Longest reason, in bytes.
+const MAX_REASON_BYTES: usize = 512;
+/// In an address, who asks.
+const ME: &str = "me";
+
+/// What somebody is in a room. Bans and mutes are shown to who may impose them.
+#[derive(Serialize)]
+pub(super) struct Member {
+    user: Person,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    invited: bool,
+    /// In Unix milliseconds; 2⁵³−1: without an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banned_until: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<u64>,
+}
+
+#[derive(Serialize)]
+pub(super) struct MemberPage {
+    members: Vec<Member>,
+    /// Where the next page begins: the value for `after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Arc<str>>,
+}
+
+/// Who is in a room now.
+#[derive(Serialize)]
+pub(super) struct People {
+    count: u64,
+    users: Vec<Person>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Invite {
+    user: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Put {
+    role: Option<Given>,
+    reason: Option<String>,
+}
+
+/// A role that can be given.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Given {
+    Member,
+    Moderator,
+    Owner,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Until {
+    until: Option<u64>,
+    reason: Option<String>,
+}
+
+pub(super) async fn people(caller: Caller, Named(name): Named) -> Result<Json<People>, Problem> {
+    let done = caller.room_actor(&name)?.people(&caller.user).await?;
+    Ok(Json(People {
+        count: done.count.unwrap_or_default(),
+        users: done.users.unwrap_or_default(),
+    }))
+}
+
+pub(super) async fn list(
+    caller: Caller,
+    Named(name): Named,
+    RawQuery(query): RawQuery,
+) -> Result<Json<MemberPage>, Problem> {
+    let query = Query::parse(query.as_deref())?;
+    let after = query.text("after").unwrap_or_default();
+    let limit = usize::try_from(query.limit(DEFAULT_MEMBERS, MAX_MEMBERS)?).unwrap_or(usize::MAX);
+    let (_, roster) = caller.room(&name, Operation::Read).await?;
+    let now_ms = caller.serving.system.clock().now_ms();
+    let all = rights::decide(Operation::DeleteAny, &caller.user, &roster, now_ms).is_ok();
+    let mut members: Vec<&Membership> = roster
+        .members()
+        .filter(|member| &**member.id() > after && (all || member.role.is_some()))
+        .collect();
+    members.sort_by(|a, b| a.id().cmp(b.id()));
+    let more = members.len() > limit;
+    members.truncate(limit);
+    let next = members
+        .last()
+        .filter(|_| more)
+        .map(|member| Arc::clone(member.id()));
+    let members = members
+        .into_iter()
+        .map(|member| Member::new(member, all))
+        .collect();
+    Ok(Json(MemberPage { members, next }))
+}
+
+/// Invites somebody.
+pub(super) async fn invite(
+    caller: Caller,
+    Named(name): Named,
+    Body(body): Body<Invite>,
+) -> Result<Response, Problem> {
+    check_label("user", &body.user, MAX_ID_BYTES)?;
+    let target = Target {
+        room: name,
+        id: body.user,
+    };
+    caller
+        .member(&target, MemberChange::Invited, None, None, None)
+        .await
+}
+
+/// Becomes a member (`me`), or gives somebody another role.
+pub(super) async fn put(caller: Caller, target: Target, Body(body): Body<Put>) -> Result<Response, Problem> {
+    match body.role {
+        Some(role) => {
+            caller
+                .member(&target, MemberChange::Role, Some(role.role()), None, body.reason)
+                .await
+        }
+        None if caller.is_meant(&target) => {
+            caller
+                .member(&target, MemberChange::Joined, None, None, None)
+                .await
+        }
+        None => Err(Problem::new(ErrorCode::BadRequest, "`role`: is missing")),
+    }
+}
+
+/// Leaves (`me`), or sends somebody out.
+pub(super) async fn remove(
+    caller: Caller,
+    target: Target,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let reason = Query::parse(query.as_deref())?.text("reason").map(str::to_owned);
+    let change = if caller.is_meant(&target) {
+        MemberChange::Left
+    } else {
+        MemberChange::Removed
+    };
+    caller.member(&target, change, None, None, reason).await
+}
+
+pub(super) async fn ban(
+    caller: Caller,
+    target: Target,
+    Body(body): Body<Until>,
+) -> Result<Response, Problem> {
+    caller
+        .member(&target, MemberChange::Banned, None, body.until, body.reason)
+        .await
+}
+
+pub(super) async fn unban(caller: Caller, target: Target) -> Result<Response, Problem> {
+    caller
+        .member(&target, MemberChange::Unbanned, None, None, None)
+        .await
+}
+
+pub(super) async fn mute(
+    caller: Caller,
+    target: Target,
+    Body(body): Body<Until>,
+) -> Result<Response, Problem> {
+    caller
+        .member(&target, MemberChange::Muted, None, body.until, body.reason)
+        .await
+}
+
+pub(super) async fn unmute(caller: Caller, target: Target) -> Result<Response, Problem> {
+    caller
+        .member(&target, MemberChange::Unmuted, None, None, None)
+        .await
+}
+
+impl Caller {
+    fn is_meant(&self, target: &Target) -> bool {
+        target.id == ME || *target.id == *self.user.person.id
+    }
+
+    /// Changes a membership. 200 with the event's place; 204 where it was so already.
+    async fn member(
+        &self,
+        target: &Target,
+        change: MemberChange,
+        role: Option<Role>,
+        until: Option<u64>,
+        reason: Option<String>,
+    ) -> Result<Response, Problem> {
+        if let Some(reason) = &reason {
+            check_label("reason", reason, MAX_REASON_BYTES)?;
+        }
+        let now_ms = self.serving.system.clock().now_ms();
+        if until.is_some_and(|until| until <= now_ms || until > MAX_SEQ) {
+            let detail = "`until`: must be a time to come, in Unix milliseconds";
+            return Err(Problem::new(ErrorCode::BadRequest, detail));
+        }
+        self.take_send()?;
+        let who = self.whom(target).await?;
+        let change = Change::Member {
+            change,
+            who,
+            role: role.map(|role| role.as_str().into()),
+            until,
+            reason: reason.map(Into::into),
+        };
+        let done = self
+            .room_actor(&target.room)?
+            .act(&self.user, None, change)
+            .await?;
+        Ok(match done.seq {
+            Some(_) => Json(super::messages::Committed::from(done)).into_response(),
+            None => StatusCode::NO_CONTENT.into_response(),
+        })
+    }
+
+    /// Whom an address means: somebody known in the room, in it now, or signed up.
+    async fn whom(&self, target: &Target) -> Result<Person, Problem> {
+        if self.is_meant(target) {
+            return Ok(self.user.person.clone());
+        }
+        let system = &self.serving.system;
+        let found = system
+            .room(&target.room)
+            .await
+            .map_err(super::caller::store_problem)?;
+        let (_, roster) = found.ok_or_else(|| denied(ErrorCode::NotFound))?;
+        // Who may not see the room does not learn who is in it.
+        rights::decide(Operation::Read, &self.user, &roster, system.clock().now_ms()).map_err(denied)?;
+        if let Some(known) = roster.get(&target.id) {
+            return Ok(known.person.clone());
+        }
+        let present = self.room_actor(&target.room)?.people(&self.user).await?;
+        let present = present
+            .users
+            .into_iter()
+            .flatten()
+            .find(|person| *person.id == *target.id);
+        present.ok_or_else(|| Problem::new(ErrorCode::NotFound, "there is no such person"))
+    }
+}
+
+impl Member {
+    fn new(member: &Membership, all: bool) -> Self {
+        Self {
+            user: member.person.clone(),
+            role: member.role.map(Role::as_str),
+            invited: member.invited,
+            banned_until: member.banned_until.filter(|_| all),
+            muted_until: member.muted_until.filter(|_| all),
+        }
+    }
+}
+
+impl Given {
+    fn role(self) -> Role {
+        match self {
+            Self::Member => Role::Member,
+            Self::Moderator => Role::Moderator,
+            Self::Owner => Role::Owner,
+        }
+    }
+}
+
+/// Somebody in a room, as the address names them.
+pub(super) struct Target {
+    room: RoomName,
+    id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Target {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let (room, id) = path.map(|Path(path)| path).unwrap_or_default();
+        let room = room_name("room", &room)?;
+        check_label("user", &id, MAX_ID_BYTES)?;
+        Ok(Self { room, id })
+    }
+}

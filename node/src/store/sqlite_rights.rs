@@ -1,0 +1,112 @@
+//! What the SQLite file keeps of a room and its people follows the room's log.
+
+use actors::{
+    ports::StoreError,
+    rights::{RoomRights, Roster},
+};
+use protocol::{Event, EventBody, Person, RoomChange, event::RoomValue};
+use sqlx::SqliteConnection;
+
+use super::{
+    errors::classify,
+    rows::{MemberRow, RoomRow, signed},
+};
+
+/// Takes over what a `member` or `room` event says.
+pub(super) async fn note(
+    connection: &mut SqliteConnection,
+    room: &str,
+    event: &Event,
+) -> Result<(), StoreError> {
+    match &event.body {
+        EventBody::Member { who, .. } => note_member(connection, room, event, who).await,
+        EventBody::Room { change, value } => note_room(connection, room, event, *change, value).await,
+        _ => Ok(()),
+    }
+}
+
+async fn note_member(
+    connection: &mut SqliteConnection,
+    room: &str,
+    event: &Event,
+    who: &Person,
+) -> Result<(), StoreError> {
+    let sql = "SELECT user_id, name, role, invited, banned_until, muted_until FROM members
+               WHERE room = ? AND user_id = ?";
+    let known: Option<MemberRow> = sqlx::query_as(sql)
+        .bind(room)
+        .bind(&*who.id)
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(classify)?;
+    let mut roster = Roster::new(RoomRights::default(), known.map(Into::into));
+    roster.apply(event);
+    let written = match roster.get(&who.id) {
+        None => {
+            sqlx::query("DELETE FROM members WHERE room = ? AND user_id = ?")
+                .bind(room)
+                .bind(&*who.id)
+                .execute(connection)
+                .await
+        }
+        Some(member) => {
+            let sql = "INSERT OR REPLACE INTO members
+                       (room, user_id, name, role, invited, banned_until, muted_until) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            sqlx::query(sql)
+                .bind(room)
+                .bind(&*who.id)
+                .bind(&*who.name)
+                .bind(member.role.map(actors::rights::Role::as_str))
+                .bind(member.invited)
+                .bind(member.banned_until.map(signed))
+                .bind(member.muted_until.map(signed))
+                .execute(connection)
+                .await
+        }
+    };
+    written.map(drop).map_err(classify)
+}
+
+async fn note_room(
+    connection: &mut SqliteConnection,
+    room: &str,
+    event: &Event,
+    change: RoomChange,
+    value: &RoomValue,
+) -> Result<(), StoreError> {
+    let text = match (change, value) {
+        (RoomChange::Title, RoomValue::Text(text)) => {
+            Some(("UPDATE rooms SET title = ? WHERE name = ?", text))
+        }
+        (RoomChange::Topic, RoomValue::Text(text)) => {
+            Some(("UPDATE rooms SET topic = ? WHERE name = ?", text))
+        }
+        _ => None,
+    };
+    if let Some((sql, text)) = text {
+        let written = sqlx::query(sql)
+            .bind(&**text)
+            .bind(room)
+            .execute(connection)
+            .await;
+        return written.map(drop).map_err(classify);
+    }
+    let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms WHERE name = ?";
+    let row: RoomRow = sqlx::query_as(sql)
+        .bind(room)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(classify)?;
+    let mut roster = Roster::new(row.rights(), []);
+    roster.apply(event);
+    let rights = roster.rights();
+    sqlx::query("UPDATE rooms SET visibility = ?, archived = ?, slow_mode = ? WHERE name = ?")
+        .bind(rights.visibility.as_str())
+        .bind(rights.archived)
+        .bind(signed(rights.slow_mode_seconds))
+        .bind(room)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(classify)
+}

@@ -1,0 +1,44 @@
+//! Nodes in this process, over a store and a bus that fail as ordered.
+
+use std::sync::Arc;
+
+use actors::memory::{LocalHub, MemoryStore};
+
+use super::{Node, Settings};
+
+/// Nodes that share a store in memory and a bus in this process.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    /// The store as each node sees it, with faults of its own.
+    pub(crate) stores: Vec<MemoryStore>,
+    /// The store without faults, for looking at what is committed.
+    pub(crate) truth: MemoryStore,
+    pub(crate) hub: LocalHub,
+}
+
+impl Cluster {
+    pub(crate) async fn start(nodes: usize, settings: &Settings) -> Self {
+        let mut cluster = Self {
+            nodes: Vec::new(),
+            stores: Vec::new(),
+            truth: MemoryStore::new(),
+            hub: LocalHub::new(),
+        };
+        for _ in 0..nodes {
+            let store = cluster.truth.another_node();
+            let bus = Arc::new(cluster.hub.connect());
+            let node = Node::start_with(Arc::new(store.clone()), bus, settings).await;
+            cluster.nodes.push(node);
+            cluster.stores.push(store);
+        }
+        cluster
+    }
+
+    pub(crate) fn url(&self, node: usize) -> String {
+        self.nodes[node].url()
+    }
+
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(Node::url).collect()
+    }
+}
