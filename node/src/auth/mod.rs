@@ -1,6 +1,7 @@
 //! Who somebody is: credentials to users.
 
 mod guest;
+mod jwt;
 pub(crate) mod names;
 pub(crate) mod password;
 pub(crate) mod throttle;
@@ -15,7 +16,7 @@ use actors::{
 };
 use protocol::Hello;
 
-use self::{guest::GuestTokens, password::Passwords, throttle::Throttle};
+use self::{guest::GuestTokens, jwt::Jwt, password::Passwords, throttle::Throttle};
 use crate::config::Auth;
 
 /// What a guest's token begins with.
@@ -29,6 +30,7 @@ struct Inner {
     people: People,
     guests: GuestTokens,
     guests_allowed: bool,
+    jwt: Option<Jwt>,
     passwords: Passwords,
     throttle: Throttle,
 }
@@ -81,7 +83,7 @@ impl Authenticator {
     /// An authenticator with the keys that all nodes on the store share.
     ///
     /// # Errors
-    /// When the store fails, or there is no randomness.
+    /// When the store fails, there is no randomness, or the keys for tokens cannot be read.
     pub(crate) async fn new(store: &dyn Store, people: People, config: &Auth) -> anyhow::Result<Self> {
         let key = store.shared_key("guest-tokens").await?;
         let passwords = Passwords::new().map_err(|error| anyhow::anyhow!("no hash was made: {error:?}"))?;
@@ -89,6 +91,7 @@ impl Authenticator {
             people,
             guests: GuestTokens::new(&key),
             guests_allowed: config.guests,
+            jwt: Jwt::new(&config.jwt).await?,
             passwords,
             throttle: Throttle::new(),
         })))
@@ -120,7 +123,8 @@ impl Authenticator {
             }
             User::guest(person)
         } else {
-            return Err(Refused::Unauthenticated);
+            let jwt = self.0.jwt.as_ref().ok_or(Refused::Unauthenticated)?;
+            Box::pin(jwt.verify(token)).await?
         };
         if inner.people.is_banned(&user.person.id) {
             return Err(Refused::Banned);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values;
+use super::{jwt::Jwt, values};
 
 /// `auth.*`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Auth {
     /// How long one stays signed in, in days: 1 to 3650. Default 30.
     #[serde(deserialize_with = "values::integer::<1, 3_650, _, _>")]
     pub session_days: u32,
+    /// Tokens of another application.
+    pub jwt: Jwt,
 }
 
 impl Auth {
@@ -26,6 +28,7 @@ impl Auth {
             guests,
             registration: true,
             session_days: 30,
+            jwt: Jwt::default(),
         }
     }
 }
