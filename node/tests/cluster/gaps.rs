@@ -8,11 +8,7 @@ use crate::support::*;
 
 /// Fills a room with so many messages.
 async fn fill(store: &impl Store, room: &RoomName, count: u64) {
-    let new = NewRoom {
-        name: room.clone(),
-        title: room.as_str().into(),
-    };
-    store.create_room(&new).await.unwrap();
+    store.create_room(&NewRoom::public(room.clone())).await.unwrap();
     let append = |n| Append {
         room: room.clone(),
         author: Person {

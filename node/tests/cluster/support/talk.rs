@@ -167,7 +167,7 @@ impl Talker {
 
     /// Goes on, on the next node, where it was.
     async fn session(&mut self) -> Result<(), Error> {
-        let mut client = self.connect().await?;
+        let mut client = Box::pin(self.connect()).await?;
         let mut queue: Vec<String> = (0..self.talk.messages)
             .map(|n| format!("c{}-{n}", self.number))
             .filter(|cid| !self.seen.acked.contains_key(cid))
@@ -215,27 +215,30 @@ impl Talker {
         };
         let options = Options::new(url).codec(codec).timeout(Duration::from_secs(5));
         let position = self.seen.events.len() as u64;
-        if self.seen.token.is_empty() {
-            let name = format!("Talker {}", self.number);
-            let mut client = Client::connect(&options.guest(&name)).await?;
-            client.join(&talk.room, JoinFrom::After(position)).await?;
-            let welcome = client.welcome()?;
-            self.seen.token = welcome.token.clone().unwrap();
-            self.epoch = welcome.epoch.to_string();
+        let mut client = if self.seen.token.is_empty() {
+            let client = Client::connect(&options.guest(&format!("Talker {}", self.number))).await?;
+            self.seen.token = super::token(&client);
+            self.epoch = client.welcome()?.epoch.to_string();
+            client
+        } else {
+            let positions = [(talk.room.to_string(), position)];
+            let options = options.token(&self.seen.token).resume(&self.epoch, &positions);
+            Client::connect(&options).await?
+        };
+        let rooms = client.welcome()?.rooms.clone().unwrap_or_default();
+        if let Some(resumed) = rooms.get(talk.room.as_str()) {
+            assert_eq!(resumed.reset, None);
             return Ok(client);
         }
-        let positions = [(talk.room.to_string(), position)];
-        let options = options.token(&self.seen.token).resume(&self.epoch, &positions);
-        let client = Client::connect(&options).await?;
-        let resumed = client
-            .welcome()?
-            .rooms
-            .as_ref()
-            .and_then(|rooms| rooms.get(talk.room.as_str()));
-        assert_eq!(resumed.and_then(|resumed| resumed.reset), None);
-        resumed
-            .map(|_| ())
-            .ok_or_else(|| Error::other("the room could not be resumed now"))?;
+        while let Err(error) = client.join(&talk.room, JoinFrom::After(position)).await {
+            let refused = error
+                .refused()
+                .filter(|refused| refused.code == ErrorCode::Overloaded);
+            let Some(after_ms) = refused.and_then(|refused| refused.retry_after_ms) else {
+                return Err(error);
+            };
+            sleep(Duration::from_millis(after_ms)).await;
+        }
         Ok(client)
     }
 
