@@ -11,6 +11,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
     connection::Connections,
+    people::People,
     ports::{BusEvent, Topic},
     room::{Room, Rooms},
 };
@@ -28,6 +29,7 @@ const STORE_HEADS_A_ROUND: usize = 2 * HEADS_AT_ONCE;
 pub(crate) struct Cluster {
     pub(crate) rooms: Rooms,
     pub(crate) connections: Connections,
+    pub(crate) people: People,
 }
 
 pub(crate) enum ClusterMsg {
@@ -44,14 +46,13 @@ pub(crate) struct State {
     reconciling: Option<JoinHandle<()>>,
     watching: Option<JoinHandle<()>>,
     reader: Option<JoinHandle<()>>,
+    follower: Option<JoinHandle<()>>,
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        for task in [&self.reconciling, &self.watching, &self.reader]
-            .into_iter()
-            .flatten()
-        {
+        let tasks = [&self.reconciling, &self.watching, &self.reader, &self.follower];
+        for task in tasks.into_iter().flatten() {
             task.abort();
         }
     }
@@ -68,7 +69,14 @@ impl Actor for Cluster {
         events: Option<mpsc::Receiver<BusEvent>>,
     ) -> Result<State, ActorProcessingErr> {
         self.rooms.context().metrics.store_up().set(1.0);
-        let reader = events.map(|events| tokio::spawn(read_bus(events, self.rooms.clone(), myself.clone())));
+        let reader = events.map(|events| {
+            tokio::spawn(read_bus(
+                events,
+                self.rooms.clone(),
+                self.people.clone(),
+                myself.clone(),
+            ))
+        });
         myself.send_interval(self.rooms.context().settings.reconcile_every, || {
             ClusterMsg::Reconcile
         });
@@ -79,6 +87,7 @@ impl Actor for Cluster {
             reconciling: None,
             watching: None,
             reader,
+            follower: Some(tokio::spawn(self.people.clone().keep_following())),
         })
     }
 
@@ -122,10 +131,15 @@ fn is_free(task: Option<&JoinHandle<()>>) -> bool {
     task.is_none_or(JoinHandle::is_finished)
 }
 
-async fn read_bus(mut events: mpsc::Receiver<BusEvent>, rooms: Rooms, cluster: ActorRef<ClusterMsg>) {
+async fn read_bus(
+    mut events: mpsc::Receiver<BusEvent>,
+    rooms: Rooms,
+    people: People,
+    cluster: ActorRef<ClusterMsg>,
+) {
     while let Some(event) = events.recv().await {
         match event {
-            BusEvent::Frame { payload, .. } => pass_on(&rooms, &payload),
+            BusEvent::Frame { payload, .. } => pass_on(&rooms, &people, &payload),
             BusEvent::Subscribed(Topic::Room(room)) => {
                 if let Some(room) = rooms.active(&room) {
                     room.refresh();
@@ -138,7 +152,7 @@ async fn read_bus(mut events: mpsc::Receiver<BusEvent>, rooms: Rooms, cluster: A
     }
 }
 
-fn pass_on(rooms: &Rooms, payload: &Bytes) {
+fn pass_on(rooms: &Rooms, people: &People, payload: &Bytes) {
     let context = rooms.context();
     context.metrics.bus_frames_in().increment(1);
     let frame = match NodeFrame::decode(payload) {
@@ -152,6 +166,7 @@ fn pass_on(rooms: &Rooms, payload: &Bytes) {
         return;
     }
     let name = match &frame.message {
+        NodeMessage::Accounts { version } => return people.hint(*version),
         NodeMessage::Events { room, .. }
         | NodeMessage::Typing { room, .. }
         | NodeMessage::Read { room, .. }

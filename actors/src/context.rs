@@ -69,6 +69,53 @@ impl Scopes {
         moderate: true,
         manage: true,
     };
+
+    /// None of them.
+    pub const NONE: Self = Self {
+        read: false,
+        write: false,
+        moderate: false,
+        manage: false,
+    };
+
+    /// The scope of that name, alone.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut scopes = Self::NONE;
+        *match name {
+            "read" => &mut scopes.read,
+            "write" => &mut scopes.write,
+            "moderate" => &mut scopes.moderate,
+            "manage" => &mut scopes.manage,
+            _ => return None,
+        } = true;
+        Some(scopes)
+    }
+
+    /// What either of them is good for.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            read: self.read || other.read,
+            write: self.write || other.write,
+            moderate: self.moderate || other.moderate,
+            manage: self.manage || other.manage,
+        }
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        let named = [
+            ("read", self.read),
+            ("write", self.write),
+            ("moderate", self.moderate),
+            ("manage", self.manage),
+        ];
+        named
+            .into_iter()
+            .filter(|(_, has)| *has)
+            .map(|(name, _)| name)
+            .collect()
+    }
 }
 
 /// A credential, as far as it can be taken back or runs out.

@@ -17,6 +17,7 @@ mod heads;
 pub mod memory;
 pub mod metrics;
 pub mod outbox;
+pub mod people;
 mod persistence;
 pub mod ports;
 pub mod rights;

@@ -12,8 +12,9 @@ use crate::{
     context::{Context, User},
     heads::HeadReader,
     metrics::Metrics,
+    people::{People, Sources},
     persistence::Persistence,
-    ports::{Bus, RoomRecord, Store, StoreError},
+    ports::{Accounts, Bus, RoomRecord, Store, StoreError},
     rights::Roster,
     room::Rooms,
     settings::Settings,
@@ -27,6 +28,7 @@ pub struct System {
     context: Arc<Context>,
     rooms: Rooms,
     connections: Connections,
+    people: People,
     users: Users,
 }
 
@@ -49,6 +51,7 @@ impl System {
     pub async fn start(
         settings: Settings,
         store: Arc<dyn Store>,
+        accounts: Arc<dyn Accounts>,
         bus: Arc<dyn Bus>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
@@ -71,9 +74,18 @@ impl System {
         });
         let rooms = Rooms::start(cell.clone(), Arc::clone(&context)).await?;
         let connections = Connections::start(cell.clone(), rooms.clone(), users.clone()).await?;
+        let people = People::start(Sources {
+            store: accounts,
+            bus: Arc::clone(&context.bus),
+            node: Arc::clone(&context.settings.node),
+            clock: Arc::clone(&context.clock),
+            connections: connections.clone(),
+        })
+        .await?;
         let cluster = Cluster {
             rooms: rooms.clone(),
             connections: connections.clone(),
+            people: people.clone(),
         };
         Actor::spawn_linked(None, cluster, events, cell).await?;
         Ok(Self {
@@ -81,6 +93,7 @@ impl System {
             context,
             rooms,
             connections,
+            people,
             users,
         })
     }
@@ -93,6 +106,11 @@ impl System {
     /// The connections.
     pub fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// Who there is.
+    pub fn people(&self) -> &People {
+        &self.people
     }
 
     /// The store's clock and health.

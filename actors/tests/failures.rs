@@ -87,7 +87,7 @@ async fn node() -> (System, Arc<FragileBus>) {
         ..Settings::default()
     };
     let shared: Arc<dyn Bus> = Arc::<FragileBus>::clone(&bus);
-    let system = System::start(settings, store, shared, Metrics::noop())
+    let system = System::start(settings, store.clone(), store, shared, Metrics::noop())
         .await
         .unwrap();
     (system, bus)

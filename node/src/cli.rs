@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Assignment, Config, Problems, Sources};
 
 /// What the process was started for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Serve until told to end.
     Run,
@@ -25,6 +25,13 @@ pub enum Action {
     Migrate,
     /// Begin a new history of the store, after a backup was restored, and end.
     NewEpoch,
+    /// Make an account administrator, and end.
+    MakeAdministrator {
+        /// The account's name.
+        name: String,
+        /// If there is no such account, make it, with the password on standard input.
+        password_stdin: bool,
+    },
     /// Ask a running node whether it is ready, and end.
     Healthcheck,
 }
@@ -129,7 +136,7 @@ flags; the later one wins. `node config` prints the result, docs/configuration.m
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Print the configuration in force as TOML, passwords masked
     Config,
@@ -137,6 +144,14 @@ enum Command {
     Migrate,
     /// Begin a new history: to be run once after a backup was restored, before the nodes start
     NewEpoch,
+    /// Make an account administrator; running nodes take it up at once
+    MakeAdministrator {
+        /// The account's name
+        name: String,
+        /// Make the account if there is none, with the first line of standard input as its password
+        #[arg(long)]
+        password_stdin: bool,
+    },
     /// Ask the node at http.private_listen whether it is ready: exit code 0 if so, else 1
     Healthcheck,
 }
@@ -174,11 +189,15 @@ struct Flags {
 
 impl CommandLine {
     fn action(&self) -> Action {
-        match self.command {
+        match &self.command {
             None => Action::Run,
             Some(Command::Config) => Action::PrintConfig,
             Some(Command::Migrate) => Action::Migrate,
             Some(Command::NewEpoch) => Action::NewEpoch,
+            Some(Command::MakeAdministrator { name, password_stdin }) => Action::MakeAdministrator {
+                name: name.clone(),
+                password_stdin: *password_stdin,
+            },
             Some(Command::Healthcheck) => Action::Healthcheck,
         }
     }

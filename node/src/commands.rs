@@ -5,13 +5,25 @@ use std::{
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
+use actors::ports::{Account, Accounts, Claim, NewAccount, NewAudit};
 use anyhow::Context;
+use protocol::Person;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{config::Config, server::Server, store, telemetry};
+use crate::{
+    auth::{
+        names::Name,
+        password::{Password, Passwords},
+        token,
+    },
+    config::Config,
+    server::Server,
+    store, telemetry,
+};
 
 /// A health check that has no answer by then has failed.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -65,11 +77,76 @@ pub fn migrate(config: &Config) -> ExitCode {
 /// Begins a new history of the store.
 pub fn new_epoch(config: &Config) -> ExitCode {
     in_runtime(config, async {
-        let epoch = Box::pin(store::connect(config)).await?.new_epoch().await?;
+        let epoch = Box::pin(store::connect(config)).await?.log.new_epoch().await?;
         say(&format!(
             "the store's epoch is now {epoch}; clients that come back start anew"
         ))
     })
+}
+
+/// Makes an account administrator. If there is none of that name and `password_stdin` says so, it is made first.
+pub fn make_administrator(config: &Config, name: &str, password_stdin: bool) -> ExitCode {
+    in_runtime(config, async {
+        let name = Name::new(name).map_err(|rule| anyhow::anyhow!("the name {name:?} {rule}"))?;
+        let accounts = Box::pin(store::connect(config)).await?.accounts;
+        let mut audit = NewAudit {
+            actor: Person {
+                id: "operator".into(),
+                name: "operator".into(),
+            },
+            action: "administrator.give",
+            target: "".into(),
+            room: None,
+            details: "{}".to_owned(),
+        };
+        let account = match accounts.login(&name.keys[0]).await? {
+            Some(login) => login.account,
+            None if password_stdin => new_account(&*accounts, name, &mut audit).await?,
+            None => anyhow::bail!(
+                "there is no account {:?}; sign up first, or make it with --password-stdin",
+                name.text
+            ),
+        };
+        audit.target = Arc::clone(&account.person.id);
+        accounts
+            .set_administrator(&account.person.id, true, &audit)
+            .await?;
+        say(&format!(
+            "{} ({}) is administrator",
+            account.person.name, account.person.id
+        ))
+    })
+}
+
+async fn new_account(accounts: &dyn Accounts, name: Name, audit: &mut NewAudit) -> anyhow::Result<Account> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let password = Password::new(line.trim_end_matches(['\r', '\n']))
+        .map_err(|rule| anyhow::anyhow!("the password on standard input {rule}"))?;
+    let hash = async { Passwords::new()?.hash(password).await }.await;
+    let hash = hash.map_err(|_| anyhow::anyhow!("the password could not be hashed"))?;
+    let id: Arc<str> = token::new_id("u_")?.into();
+    audit.target = Arc::clone(&id);
+    let account = NewAccount {
+        person: Person {
+            id,
+            name: name.text.as_str().into(),
+        },
+        name_keys: name.keys,
+        password: Some(hash),
+        administrator: false,
+        bot: false,
+    };
+    let made = NewAudit {
+        action: "user.create",
+        ..audit.clone()
+    };
+    match accounts.create_account(&account, &made).await? {
+        Claim::Given(account) => Ok(account),
+        Claim::Taken | Claim::NoAccount => {
+            anyhow::bail!("the name {:?} is too much like another account's", name.text)
+        }
+    }
 }
 
 /// Asks the node on this machine whether it is ready.

@@ -18,6 +18,9 @@ fn main() -> ExitCode {
         Action::PrintConfig => commands::print_config(&config),
         Action::Migrate => commands::migrate(&config),
         Action::NewEpoch => commands::new_epoch(&config),
+        Action::MakeAdministrator { name, password_stdin } => {
+            commands::make_administrator(&config, &name, password_stdin)
+        }
         Action::Healthcheck => commands::healthcheck(&config),
     }
 }

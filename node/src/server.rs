@@ -6,11 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actors::{
-    Settings, System,
-    metrics::Metrics,
-    ports::{Bus, Store},
-};
+use actors::{Settings, System, metrics::Metrics, ports::Bus};
 use protocol::server::GoawayReason;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +16,8 @@ use crate::{
     bus::{self, BusConfig},
     config::{BusUrl, Config},
     http::{self, gate::Gate, listener},
-    store, telemetry,
+    store::{self, Stores},
+    telemetry,
 };
 
 /// Clients are asked to move in batches, one each of this.
@@ -87,18 +84,21 @@ impl Server {
     /// # Errors
     /// When the store is not reached in time, or is not usable.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        let store = Box::pin(store::connect(&self.config)).await?;
+        let stores = Box::pin(store::connect(&self.config)).await?;
         let bus = bus::open(bus_config(&self.config))?;
-        self.start_with(store, bus).await
+        self.start_with(stores, bus).await
     }
 
     /// As [`Self::start`], with a store and a bus of the caller's.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn start_with(&mut self, store: Arc<dyn Store>, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
-        let authenticator = Authenticator::new(&*store, self.config.auth.guests).await?;
-        let system = System::start(settings(&self.config), store, bus, self.metrics.clone()).await?;
+    pub async fn start_with(&mut self, stores: impl Into<Stores>, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
+        let Stores { log, accounts } = stores.into();
+        let settings = settings(&self.config);
+        let system = System::start(settings, Arc::clone(&log), accounts, bus, self.metrics.clone()).await?;
+        let people = system.people().clone();
+        let authenticator = Authenticator::new(&*log, people, &self.config.auth).await?;
         self.gate.open(system.clone(), authenticator);
         self.system = Some(system);
         tracing::info!(node = %self.node(), "ready");

@@ -26,6 +26,13 @@ fn every_command_is_an_action_and_none_is_to_run() {
         (&["config"], Action::PrintConfig),
         (&["migrate"], Action::Migrate),
         (&["new-epoch"], Action::NewEpoch),
+        (
+            &["make-administrator", "Ada", "--password-stdin"],
+            Action::MakeAdministrator {
+                name: "Ada".to_owned(),
+                password_stdin: true,
+            },
+        ),
         (&["healthcheck"], Action::Healthcheck),
     ] {
         assert_eq!(parse(line, &[]).unwrap().action, action, "{line:?}");

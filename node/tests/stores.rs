@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
-use actors::{conformance::store::Nodes, ports::Store};
+use actors::conformance::{accounts, store::Nodes};
 use load_tests::lab::{TestPostgres, postgres_for_tests};
 use node::{
     config::{self, Config},
-    store,
+    store::{self, Stores},
 };
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ fn config(url: &str) -> Config {
     config::load(&sources).unwrap()
 }
 
-async fn open(url: &str) -> Arc<dyn Store> {
+async fn open(url: &str) -> Stores {
     store::open(&config(url)).await.unwrap()
 }
 
@@ -42,14 +42,28 @@ mod sqlite {
         let folder = tempfile::tempdir().unwrap();
         let url = sqlite_url(folder.path());
         let nodes = Nodes {
-            a: open(&url).await,
-            b: open(&url).await,
+            a: open(&url).await.log,
+            b: open(&url).await.log,
+        };
+        (folder, nodes)
+    }
+
+    async fn accounts() -> (TempDir, accounts::Nodes) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = sqlite_url(folder.path());
+        let nodes = accounts::Nodes {
+            a: open(&url).await.accounts,
+            b: open(&url).await.accounts,
         };
         (folder, nodes)
     }
 
     mod conformance {
         actors::store_conformance!(super::nodes);
+    }
+
+    mod accounts_conformance {
+        actors::accounts_conformance!(super::accounts);
     }
 }
 
@@ -59,13 +73,26 @@ mod postgres {
     async fn nodes() -> (TestPostgres, Nodes) {
         let postgres = postgres_for_tests().await.unwrap();
         let nodes = Nodes {
-            a: open(postgres.url()).await,
-            b: open(postgres.url()).await,
+            a: open(postgres.url()).await.log,
+            b: open(postgres.url()).await.log,
+        };
+        (postgres, nodes)
+    }
+
+    async fn accounts() -> (TestPostgres, accounts::Nodes) {
+        let postgres = postgres_for_tests().await.unwrap();
+        let nodes = accounts::Nodes {
+            a: open(postgres.url()).await.accounts,
+            b: open(postgres.url()).await.accounts,
         };
         (postgres, nodes)
     }
 
     mod conformance {
         actors::store_conformance!(super::nodes);
+    }
+
+    mod accounts_conformance {
+        actors::accounts_conformance!(super::accounts);
     }
 }

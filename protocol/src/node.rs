@@ -63,6 +63,11 @@ pub enum NodeMessage {
         /// The sender has just opened the room and asks the others for their picture.
         ask: bool,
     },
+    /// Something was taken away from somebody: a session, a right to come in.
+    Accounts {
+        /// The last change in the store that the sending node knows.
+        version: u64,
+    },
 }
 
 impl NodeFrame {

@@ -374,6 +374,7 @@ fn node_frame() -> impl Strategy<Value = NodeFrame> {
         (room(), events()).prop_map(|(room, events)| NodeMessage::Events { room, events }),
         (room(), person()).prop_map(|(room, user)| NodeMessage::Typing { room, user }),
         (room(), person(), seq()).prop_map(|(room, user, seq)| NodeMessage::Read { room, user, seq }),
+        seq().prop_map(|version| NodeMessage::Accounts { version }),
         (room(), any::<u64>(), people(), any::<bool>()).prop_map(|(room, count, users, ask)| {
             NodeMessage::Presence {
                 room,

@@ -2,6 +2,7 @@
 //! the `node` crate, which holds a [`Connection`] and the [`Outbox`].
 
 mod actor;
+mod book;
 mod registry;
 mod session;
 

@@ -1,7 +1,7 @@
 //! All connections of a node: opens sessions, and reaches every client when the node leaves.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -16,9 +16,10 @@ use tokio::sync::oneshot;
 use super::{
     Connection, OpenError, Opening,
     actor::{Arguments, ConnectionActor},
+    book::Book,
     session::{Pending, Resume, Session, welcome},
 };
-use crate::{outbox::Outbox, room::Rooms, supervisor::Supervisor, users::Users};
+use crate::{context::User, outbox::Outbox, room::Rooms, supervisor::Supervisor, users::Users};
 
 /// A node's connections. Cheap to clone.
 #[derive(Clone)]
@@ -29,14 +30,7 @@ struct Inner {
     users: Users,
     supervisors: Vec<ActorCell>,
     next: AtomicUsize,
-    /// By age, the oldest first.
-    known: Mutex<BTreeMap<usize, Known>>,
-}
-
-struct Known {
-    outbox: Arc<Outbox>,
-    welcomed: bool,
-    asked_to_move: bool,
+    known: Mutex<Book>,
 }
 
 /// A connection's place in the books of its node, from the upgrade on; given up on drop.
@@ -72,13 +66,8 @@ impl Connections {
     #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
     pub fn register(&self, outbox: &Arc<Outbox>) -> Registered {
         let key = self.0.next.fetch_add(1, Relaxed);
-        let known = Known {
-            outbox: Arc::clone(outbox),
-            welcomed: false,
-            asked_to_move: false,
-        };
         let mut all = self.0.known.lock();
-        all.insert(key, known);
+        all.enter(key, Arc::clone(outbox));
         self.0.rooms.context().metrics.connections().set(all.len() as f64);
         Registered {
             connections: self.clone(),
@@ -96,13 +85,8 @@ impl Connections {
     pub fn goaway(&self, count: usize, spread_ms: u64, reason: GoawayReason) -> usize {
         let mut all = self.0.known.lock();
         let mut asked = 0;
-        for known in all
-            .values_mut()
-            .filter(|known| known.welcomed && !known.asked_to_move)
-            .take(count)
-        {
-            known.asked_to_move = true;
-            known.outbox.answer(&ServerFrame::Goaway {
+        for outbox in all.ask_to_move(count) {
+            outbox.answer(&ServerFrame::Goaway {
                 after_ms: fastrand::u64(0..=spread_ms),
                 reason,
             });
@@ -113,13 +97,48 @@ impl Connections {
 
     /// Closes every connection with `code`.
     pub fn close_all(&self, code: CloseCode) {
-        for known in self.0.known.lock().values() {
-            known.outbox.close(code);
-        }
+        self.0
+            .known
+            .lock()
+            .outboxes()
+            .for_each(|outbox| outbox.close(code));
+    }
+
+    /// Closes the connections of a person with `code`.
+    pub(crate) fn close_user(&self, id: &str, code: CloseCode) {
+        self.0
+            .known
+            .lock()
+            .of_user(id)
+            .for_each(|outbox| outbox.close(code));
+    }
+
+    /// Closes the connections that were opened with a credential with `code`.
+    pub(crate) fn close_credential(&self, id: &str, code: CloseCode) {
+        self.0
+            .known
+            .lock()
+            .of_credential(id)
+            .for_each(|outbox| outbox.close(code));
+    }
+
+    /// Everybody who is connected.
+    pub(crate) fn users(&self) -> Vec<Arc<str>> {
+        self.0.known.lock().users()
+    }
+
+    /// All credentials that connections were opened with.
+    pub(crate) fn credentials(&self) -> Vec<Arc<str>> {
+        self.0.known.lock().credentials()
     }
 }
 
 impl Registered {
+    /// Enters into the books who the client is: from now on the connection ends when that is taken back.
+    pub fn identify(&self, user: &User) {
+        self.connections.0.known.lock().identify(self.key, user);
+    }
+
     /// Opens a session and returns once its `welcome` is in the outbox. Cancel safe: a session that is not returned
     /// ends.
     ///
@@ -164,9 +183,7 @@ impl Registered {
                 .map_err(|_| OpenError::Ended)?;
         let connection = Connection { actor };
         is_welcomed.await.map_err(|_| OpenError::Ended)?;
-        if let Some(known) = inner.known.lock().get_mut(&self.key) {
-            known.welcomed = true;
-        }
+        inner.known.lock().welcome(self.key);
         Ok(connection)
     }
 }
@@ -176,7 +193,7 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let inner = &self.connections.0;
         let mut all = inner.known.lock();
-        all.remove(&self.key);
+        all.strike(self.key);
         inner.rooms.context().metrics.connections().set(all.len() as f64);
     }
 }

@@ -1,5 +1,6 @@
 //! The ports without a server behind them: what a single node runs on, and what tests run against.
 
+mod accounts;
 mod bus;
 mod bus_reports;
 mod log;

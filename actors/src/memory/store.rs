@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use protocol::RoomName;
 
-use super::log::RoomLog;
+use super::{accounts::Book, log::RoomLog};
 use crate::{
     ports::{
         Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
@@ -45,6 +45,8 @@ pub enum Call {
     SharedKey,
     Status,
     NewEpoch,
+    /// Any call of [`Accounts`](crate::ports::Accounts).
+    Accounts,
 }
 
 /// How a call fails.
@@ -59,7 +61,8 @@ pub enum Fault {
 }
 
 #[derive(Default)]
-struct Data {
+pub(super) struct Data {
+    pub(super) accounts: Book,
     rooms: BTreeMap<RoomName, RoomLog>,
     invites: Vec<InviteLink>,
     marks: HashMap<(RoomName, Arc<str>), u64>,
@@ -137,7 +140,11 @@ impl MemoryStore {
     }
 
     /// Does `work` on the data, with the delays and faults that were ordered.
-    async fn call<T>(&self, call: Call, work: impl FnOnce(&mut Data) -> T) -> Result<T, StoreError> {
+    pub(super) async fn call<T>(
+        &self,
+        call: Call,
+        work: impl FnOnce(&mut Data) -> T,
+    ) -> Result<T, StoreError> {
         let (fault, before, after) = {
             let mut link = self.link.lock();
             *link.calls.entry(call).or_default() += 1;
@@ -174,7 +181,7 @@ impl Link {
 }
 
 impl Data {
-    fn now_ms(&self) -> u64 {
+    pub(super) fn now_ms(&self) -> u64 {
         let system = || {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

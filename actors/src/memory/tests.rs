@@ -26,6 +26,17 @@ mod conformance {
     crate::store_conformance!(super::nodes);
 }
 
+async fn accounts() -> ((), crate::conformance::accounts::Nodes) {
+    let store = MemoryStore::new();
+    let b = Arc::new(store.another_node());
+    let a = Arc::new(store);
+    ((), crate::conformance::accounts::Nodes { a, b })
+}
+
+mod accounts_conformance {
+    crate::accounts_conformance!(super::accounts);
+}
+
 fn hello() -> Append {
     Append {
         room: RoomName::new("room").unwrap(),

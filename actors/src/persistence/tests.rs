@@ -31,9 +31,15 @@ impl Node {
         let name = RoomName::new("room").unwrap();
         store.create_room(&NewRoom::public(name.clone())).await.unwrap();
         let bus = Arc::new(LocalHub::new().connect());
-        let system = System::start(Settings::default(), Arc::new(store.clone()), bus, Metrics::noop())
-            .await
-            .unwrap();
+        let system = System::start(
+            Settings::default(),
+            Arc::new(store.clone()),
+            Arc::new(store.clone()),
+            bus,
+            Metrics::noop(),
+        )
+        .await
+        .unwrap();
         let room = system.rooms().get(&name).unwrap();
         Self { system, store, room }
     }

@@ -261,6 +261,8 @@ impl Live {
             NodeMessage::Typing { user, .. } => {
                 self.show_typing(cx, &user);
             }
+            // Concerns no room.
+            NodeMessage::Accounts { .. } => {}
             NodeMessage::Read { user, seq, .. } => self.show_read(cx, user, seq),
             NodeMessage::Presence {
                 count, users, ask, ..

@@ -508,6 +508,7 @@ pub(super) fn publish(context: &Context, message: &NodeMessage, head: Option<u64
         | NodeMessage::Typing { room, .. }
         | NodeMessage::Read { room, .. }
         | NodeMessage::Presence { room, .. } => Topic::Room(room.clone()),
+        NodeMessage::Accounts { .. } => Topic::Cluster,
     };
     match NodeFrame::encode_message(&context.settings.node, message) {
         Ok(payload) => {

@@ -62,6 +62,11 @@ impl Options {
         self
     }
 
+    /// The `hello` that will be said.
+    pub fn as_hello(&self) -> &Hello {
+        &self.hello
+    }
+
     /// Resumes these rooms, each behind its last `seq`, in the history that `epoch` names.
     #[must_use]
     pub fn resume(mut self, epoch: &str, positions: &[(String, u64)]) -> Self {

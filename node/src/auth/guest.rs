@@ -6,7 +6,7 @@ use protocol::{Person, limits::MAX_NAME_BYTES};
 use sha2::Sha256;
 
 /// Tells guests' tokens from other credentials, and this format from later ones.
-const PREFIX: &str = "hg1.";
+const PREFIX: &str = super::GUEST_PREFIX;
 /// Bytes of a guest's id: 128 random bits in hexadecimal, behind `g_`.
 const ID_BYTES: usize = 34;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values;
+use super::{jwt::Jwt, values};
 
 /// `auth.*`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +12,25 @@ pub struct Auth {
     /// Postgres.
     #[serde(deserialize_with = "values::switch")]
     pub guests: bool,
+    /// Whether anybody may make an account. Default `true`.
+    #[serde(deserialize_with = "values::switch")]
+    pub registration: bool,
+    /// How long one stays signed in, in days: 1 to 3650. Default 30.
+    #[serde(deserialize_with = "values::integer::<1, 3_650, _, _>")]
+    pub session_days: u32,
+    /// Tokens of another application.
+    pub jwt: Jwt,
+}
+
+impl Auth {
+    pub(super) fn with_guests(guests: bool) -> Self {
+        Self {
+            guests,
+            registration: true,
+            session_days: 30,
+            jwt: Jwt::default(),
+        }
+    }
 }
 
 /// `rooms.*`

@@ -263,6 +263,12 @@ fn check_together(config: &Config, given: &Given) -> Result<(), Problems> {
             "must not be below limits.pending_appends_room_bytes: it holds for all rooms together",
         );
     }
+    if let [_, second, ..] = config.auth.jwt.sources()[..] {
+        report(
+            second,
+            "is one source of keys too many: give one of auth.jwt.secret, public_key_file, jwks_file, jwks_url",
+        );
+    }
     if let Some(file) = &config.bus.ca_file {
         if !config.bus.url.is_tls() {
             report(

@@ -4,6 +4,7 @@
 //! `docs/configuration.md` is the same tree for operators; a test holds the two together.
 
 mod auth;
+mod jwt;
 mod limits;
 mod load;
 mod network;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use auth::{Auth, Rooms};
+pub use jwt::{Jwt, Secret};
 pub use limits::Limits;
 pub use load::{Assignment, Sources, load};
 pub use network::{Http, Origin};
@@ -76,7 +78,7 @@ impl Config {
             http: Http::default(),
             store: Store::with_url(store.clone()),
             bus: Bus::default(),
-            auth: Auth { guests: embedded },
+            auth: Auth::with_guests(embedded),
             rooms: Rooms {
                 create_on_join: embedded,
             },

@@ -1,8 +1,11 @@
 //! What all requests share: whether this node serves, and the limits at its door.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use actors::{System, metrics::Metrics};
@@ -11,13 +14,16 @@ use ipnet::IpNet;
 use super::admission::Admission;
 use crate::{
     auth::Authenticator,
-    config::{Config, Limits, Origin},
+    config::{Auth, Config, Limits, Origin},
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// See the module's documentation. The listeners are open before the store is reached; until then nothing is served.
 pub(crate) struct Gate {
     pub(super) admission: Admission,
     pub(super) limits: Limits,
+    auth: Auth,
     pub(super) allowed_origins: Vec<Origin>,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) metrics: Metrics,
@@ -29,6 +35,10 @@ pub(crate) struct Gate {
 pub(crate) struct Serving {
     pub(crate) system: System,
     pub(crate) authenticator: Authenticator,
+    /// Whether anybody may sign up.
+    pub(super) registration: bool,
+    /// How long a session lasts.
+    pub(super) session_lasts: Duration,
     draining: Arc<AtomicBool>,
 }
 
@@ -45,6 +55,7 @@ impl Gate {
         Arc::new(Self {
             admission: Admission::new(&config.limits),
             limits: config.limits.clone(),
+            auth: config.auth.clone(),
             allowed_origins: config.http.allowed_origins.clone(),
             trusted_proxies: config.http.trusted_proxies.clone(),
             metrics,
@@ -60,6 +71,8 @@ impl Gate {
             Arc::new(Serving {
                 system,
                 authenticator,
+                registration: self.auth.registration,
+                session_lasts: DAY * self.auth.session_days,
                 draining,
             })
         });

@@ -2,8 +2,8 @@
 
 mod admission;
 mod api;
-mod bearer;
 mod client_address;
+mod credentials;
 pub(crate) mod gate;
 mod health;
 pub(crate) mod listener;

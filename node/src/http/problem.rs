@@ -2,11 +2,16 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::{ErrorCode, client::Invalid, server::Refused};
 use serde::Serialize;
+
+use crate::auth;
+
+/// After this many milliseconds a request that could not be served may be repeated.
+pub(super) const RETRY_MS: u64 = 1_000;
 
 /// An error as an HTTP answer.
 #[derive(Debug)]
@@ -15,6 +20,7 @@ pub(crate) struct Problem {
     code: ErrorCode,
     detail: String,
     retry_after_ms: Option<u64>,
+    headers: Box<HeaderMap>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +43,15 @@ impl Problem {
             code,
             detail: detail.into(),
             retry_after_ms: None,
+            headers: Box::default(),
+        }
+    }
+
+    /// The same with these headers in addition.
+    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
+        Self {
+            headers: Box::new(headers),
+            ..self
         }
     }
 
@@ -74,6 +89,20 @@ impl From<Refused> for Problem {
     }
 }
 
+impl From<auth::Refused> for Problem {
+    fn from(refused: auth::Refused) -> Self {
+        let code = match refused {
+            auth::Refused::Unauthenticated => ErrorCode::Unauthenticated,
+            auth::Refused::Banned => ErrorCode::Banned,
+            auth::Refused::GuestName => ErrorCode::BadRequest,
+            auth::Refused::Unavailable => {
+                return Self::new(ErrorCode::Overloaded, refused.to_string()).retry_after_ms(RETRY_MS);
+            }
+        };
+        Self::new(code, refused.to_string())
+    }
+}
+
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         Self::new(invalid.code, invalid.message)
@@ -95,6 +124,7 @@ impl IntoResponse for Problem {
         // For the counting of errors.
         response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
+        headers.extend(*self.headers);
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),

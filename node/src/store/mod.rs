@@ -1,5 +1,6 @@
 //! The store adapters: SQLite, embedded, and Postgres.
 
+mod accounts;
 mod errors;
 mod postgres;
 mod rows;
@@ -9,7 +10,7 @@ mod sqlite_rights;
 
 use std::{sync::Arc, time::Duration};
 
-use actors::ports::{Store, StoreError};
+use actors::ports::{Accounts, Store, StoreError};
 use anyhow::Context;
 use tokio::time::Instant;
 
@@ -18,20 +19,40 @@ use crate::config::{Config, StoreUrl};
 /// Pause between two attempts to reach the store.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
+/// What one adapter on one database is for a node.
+#[derive(Clone)]
+pub struct Stores {
+    /// The log of events.
+    pub log: Arc<dyn Store>,
+    /// Who there is.
+    pub accounts: Arc<dyn Accounts>,
+}
+
+/// Both sides of one adapter.
+impl<A: Store + Accounts> From<Arc<A>> for Stores {
+    fn from(adapter: Arc<A>) -> Self {
+        Self {
+            log: Arc::clone(&adapter) as Arc<dyn Store>,
+            accounts: adapter,
+        }
+    }
+}
+
 /// Opens the store that the configuration names and brings its schema up to date. Tries once.
 ///
 /// # Errors
 /// When it is not reached or not usable; the message says where and why, but no password.
-pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn open(config: &Config) -> Result<Stores, StoreError> {
     Ok(match &config.store.url {
-        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?),
+        StoreUrl::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?).into(),
         StoreUrl::Postgres(url) => Arc::new(
             Box::pin(postgres::PostgresStore::open(
                 url.expose(),
                 config.store.pool_size,
             ))
             .await?,
-        ),
+        )
+        .into(),
     })
 }
 
@@ -39,12 +60,12 @@ pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
 ///
 /// # Errors
 /// With the last reason when the time is over, or at once with a reason that does not pass by itself.
-pub async fn connect(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn connect(config: &Config) -> anyhow::Result<Stores> {
     let patience = Duration::from_secs(config.store.connect_timeout_seconds);
     let give_up = Instant::now() + patience;
     loop {
         let error = match Box::pin(open(config)).await {
-            Ok(store) => return Ok(store),
+            Ok(stores) => return Ok(stores),
             Err(error) => error,
         };
         if !error.is_transient() {

@@ -271,6 +271,7 @@ pub(crate) fn node() -> Vec<(String, NodeFrame)> {
                 ask: true,
             },
         ),
+        ("accounts", NodeMessage::Accounts { version: 7 }),
     ]
     .map(|(name, message)| (name.to_owned(), NodeFrame::new("n1".into(), message)))
     .into()

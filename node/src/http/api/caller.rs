@@ -15,11 +15,14 @@ use axum::{
 use protocol::{ErrorCode, RoomName, name::ROOM_NAME_RULE};
 use serde::de::DeserializeOwned;
 
-use super::{MAX_BODY_BYTES, RETRY_MS};
-use crate::http::{
-    bearer::bearer,
-    gate::{Gate, Serving},
-    problem::Problem,
+use super::{MAX_BODY_BYTES, RETRY_MS, visitor::check_site};
+use crate::{
+    auth::Via,
+    http::{
+        credentials::presented,
+        gate::{Gate, Serving},
+        problem::Problem,
+    },
 };
 
 /// Somebody who may ask.
@@ -62,19 +65,23 @@ impl FromRequestParts<Arc<Gate>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, Problem> {
-        let serving = gate.answering().ok_or_else(unavailable)?;
-        let token = bearer(&parts.headers)?.ok_or_else(|| {
-            Problem::new(
-                ErrorCode::Unauthenticated,
-                "send a token as `Authorization: Bearer TOKEN`",
-            )
-        })?;
-        let user = serving
+        let serving = Arc::clone(gate.answering().ok_or_else(unavailable)?);
+        let presented = presented(&parts.headers)?;
+        let (user, via) = serving
             .authenticator
-            .verify(token)
-            .map_err(|error| Problem::new(ErrorCode::Unauthenticated, error.to_string()))?;
+            .presented(&presented)
+            .await?
+            .ok_or_else(|| {
+                Problem::new(
+                    ErrorCode::Unauthenticated,
+                    "send a token as `Authorization: Bearer TOKEN`, or sign in",
+                )
+            })?;
+        if via == Via::Cookie {
+            check_site(&parts.method, &parts.headers, gate)?;
+        }
         Ok(Self {
-            serving: Arc::clone(serving),
+            serving,
             user: Arc::new(user),
         })
     }

@@ -1,10 +1,17 @@
 //! `/api/v1`: the same as over a connection, for programs that do not hold one, and what only is done here.
 
+mod administration;
+mod bans;
 mod caller;
 mod invites;
+mod keys;
 mod members;
 mod messages;
 mod rooms;
+mod sessions;
+mod sign_in;
+mod users;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -51,6 +58,25 @@ pub(super) fn routes() -> Router<Arc<Gate>> {
         .route("/rooms/{room}/invites", get(invites::list).post(invites::make))
         .route("/rooms/{room}/invites/{invite}", delete(invites::remove))
         .route("/invites/accept", post(invites::accept))
+        .route("/users", get(users::list).post(users::sign_up))
+        .route("/users/me", get(users::me).patch(users::change))
+        .route(
+            "/sessions",
+            get(sessions::list)
+                .post(sessions::sign_in)
+                .delete(sessions::end_others),
+        )
+        .route("/sessions/current", delete(sessions::sign_out))
+        .route("/sessions/{id}", delete(sessions::end))
+        .route("/keys", get(keys::list).post(keys::make))
+        .route("/keys/{id}", delete(keys::revoke))
+        .route("/bans", get(bans::list))
+        .route("/bans/{user}", put(bans::ban).delete(bans::unban))
+        .route(
+            "/administrators/{user}",
+            put(administration::give).delete(administration::take),
+        )
+        .route("/audit", get(administration::audit))
         .fallback(|| async { Problem::no_such_address() })
         .method_not_allowed_fallback(|| async { Problem::no_such_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))

@@ -68,7 +68,7 @@ pub(super) fn choose_codec(headers: &HeaderMap) -> Result<(Codec, bool), Problem
 }
 
 /// Refuses a browser's request from a page of another site.
-pub(super) fn check_origin(headers: &HeaderMap, allowed: &[Origin]) -> Result<(), Problem> {
+pub(in crate::http) fn check_origin(headers: &HeaderMap, allowed: &[Origin]) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
     };

@@ -1,17 +1,17 @@
 //! The WebSocket endpoint: from the upgrade to the pump.
 
-mod handshake;
+pub(super) mod handshake;
 mod hello;
 mod pump;
 mod socket;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use actors::{User, outbox::Outbox};
+use actors::outbox::Outbox;
 use axum::{
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use hyper_util::rt::TokioIo;
@@ -21,11 +21,12 @@ use tokio::net::TcpStream;
 use self::{pump::Start, socket::Socket};
 use super::{
     admission::{Admitted, Refusal},
-    bearer::bearer,
     client_address::client_address,
+    credentials::presented,
     gate::{Gate, Serving},
     problem::Problem,
 };
+use crate::auth::{Presented, Refused};
 
 /// After this many milliseconds a client that met a draining node may try again, at another.
 const DRAINING_RETRY_MS: u64 = 1_000;
@@ -39,7 +40,7 @@ pub(super) async fn upgrade(
     if !handshake::wants_websocket(request.headers()) {
         return not_a_websocket();
     }
-    match check(&gate, peer, &request) {
+    match check(&gate, peer, request.headers(), request.uri()).await {
         Ok(accepted) => {
             gate.metrics.handshakes().increment(1);
             switch(&gate, request, accepted)
@@ -57,12 +58,11 @@ struct Accepted {
     admitted: Admitted,
     codec: Codec,
     name_subprotocol: bool,
-    user: Option<User>,
+    presented: Presented,
 }
 
 /// The checks, in the order of the wire's table.
-fn check(gate: &Gate, peer: SocketAddr, request: &Request) -> Result<Accepted, Problem> {
-    let headers = request.headers();
+async fn check(gate: &Gate, peer: SocketAddr, headers: &HeaderMap, uri: &Uri) -> Result<Accepted, Problem> {
     let serving = gate.serving().ok_or_else(|| {
         Problem::new(
             ErrorCode::Overloaded,
@@ -79,19 +79,23 @@ fn check(gate: &Gate, peer: SocketAddr, request: &Request) -> Result<Accepted, P
                 .retry_after_ms(millis(wait))
         }
     })?;
-    handshake::check_url(request.uri())?;
+    handshake::check_url(uri)?;
     let (codec, name_subprotocol) = handshake::choose_codec(headers)?;
     handshake::check_origin(headers, &gate.allowed_origins)?;
-    let user = bearer(headers)?
-        .map(|token| serving.authenticator.verify(token))
-        .transpose()
-        .map_err(|error| Problem::new(ErrorCode::Unauthenticated, error.to_string()))?;
+    let presented = presented(headers)?;
+    if let Some(token) = &presented.bearer {
+        // Who is banned is told so in answer to `hello`, where a browser can see it.
+        match serving.authenticator.verify(token).await {
+            Ok(_) | Err(Refused::Banned) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+    }
     Ok(Accepted {
         serving,
         admitted,
         codec,
         name_subprotocol,
-        user,
+        presented,
     })
 }
 
@@ -117,7 +121,7 @@ fn switch(gate: &Gate, mut request: Request, accepted: Accepted) -> Response {
             serving,
             admitted,
             codec,
-            user,
+            presented,
             ..
         } = accepted;
         // The client may go before it is served.
@@ -140,7 +144,7 @@ fn switch(gate: &Gate, mut request: Request, accepted: Accepted) -> Response {
             system,
             authenticator,
             codec,
-            upgrade_user: user,
+            presented,
             commands_per_second,
             outbox,
             registered,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use actors::{
-    System, User,
+    System,
     bucket::TokenBucket,
     connection::{Connection, Registered},
     outbox::Outbox,
@@ -28,7 +28,7 @@ use super::{
     hello,
     socket::{Incoming, Socket},
 };
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Presented};
 
 /// Pause between two pings.
 const PING_EVERY: Duration = Duration::from_millis(HEARTBEAT_MS);
@@ -50,8 +50,8 @@ pub(super) struct Start {
     pub(super) system: System,
     pub(super) authenticator: Authenticator,
     pub(super) codec: Codec,
-    /// Who the upgrade's credential belongs to.
-    pub(super) upgrade_user: Option<User>,
+    /// The credentials of the upgrade.
+    pub(super) presented: Presented,
     /// Limit of commands a second; 0: none.
     pub(super) commands_per_second: u32,
     pub(super) outbox: Arc<Outbox>,
@@ -71,6 +71,7 @@ pub(super) async fn run(socket: Socket, start: Start) {
         last_sign: now,
         next_ping: now + PING_EVERY,
         hello_until: Some(now + HELLO_TIMEOUT),
+        expires_at_ms: None,
         stalled_since: None,
         timer: Box::pin(sleep_until(now + HELLO_TIMEOUT)),
     };
@@ -88,6 +89,8 @@ struct Pump {
     last_sign: Instant,
     next_ping: Instant,
     hello_until: Option<Instant>,
+    /// When the client's credential runs out, by the store's clock.
+    expires_at_ms: Option<u64>,
     /// Since when the socket takes nothing, though there is something to write.
     stalled_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -235,6 +238,9 @@ impl Pump {
         if now >= self.last_sign + IDLE_TIMEOUT {
             return Err(End::Close(CloseCode::Idle));
         }
+        if self.credential_left() == Some(Duration::ZERO) {
+            return Err(End::Close(CloseCode::SessionEnded));
+        }
         if now >= self.next_ping {
             self.next_ping = now + PING_EVERY;
             self.socket.queue_ping();
@@ -254,12 +260,23 @@ impl Pump {
         if self.read_again_at > now {
             due = due.min(self.read_again_at);
         }
+        if let Some(left) = self.credential_left() {
+            // Pings wake it often enough that a clock which is set meanwhile does not matter.
+            due = due.min(now + left.min(PING_EVERY));
+        }
         let armed = self.timer.deadline();
         // An early timer does no harm but a look around; moving it at every frame would.
         if armed > due + TIMER_SLACK || armed <= now || self.read_again_at > now {
             self.timer.as_mut().reset(due);
         }
         self.timer.as_mut().poll(cx)
+    }
+
+    /// How long the client's credential lasts.
+    fn credential_left(&self) -> Option<Duration> {
+        let now_ms = self.start.system.clock().now_ms();
+        self.expires_at_ms
+            .map(|end| Duration::from_millis(end.saturating_sub(now_ms)))
     }
 
     /// Does what a data frame says.
@@ -305,9 +322,11 @@ impl Pump {
     }
 
     async fn hello(&mut self, id: Option<u32>, hello: protocol::Hello) -> Result<(), CloseCode> {
-        let connection = hello::welcome(&self.start, id, hello).await?;
-        self.connection = Some(connection);
-        self.hello_until = None;
+        if let Some(welcomed) = hello::welcome(&self.start, id, hello).await? {
+            self.connection = Some(welcomed.connection);
+            self.expires_at_ms = welcomed.expires_at;
+            self.hello_until = None;
+        }
         Ok(())
     }
 

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use actors::ports::{Bus, Store};
+use actors::ports::Bus;
 use node::{
     Server,
     config::{self, Assignment, Config, Sources},
+    store::Stores,
 };
 
 use super::Settings;
@@ -17,7 +18,7 @@ pub(crate) struct Node {
 
 impl Node {
     /// Serves from a store and a bus of the test's.
-    pub(crate) async fn start_with(store: Arc<dyn Store>, bus: Arc<dyn Bus>, settings: &Settings) -> Self {
+    pub(crate) async fn start_with(store: impl Into<Stores>, bus: Arc<dyn Bus>, settings: &Settings) -> Self {
         let mut server = Server::bind(load(settings)).unwrap();
         server.start_with(store, bus).await.unwrap();
         Self { server }

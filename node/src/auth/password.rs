@@ -1,0 +1,198 @@
+//! Passwords: argon2id with the parameters that OWASP asks for, off the async threads, a bounded number at a time.
+
+use std::sync::Arc;
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
+};
+use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Shortest and longest password, in bytes.
+const MIN_BYTES: usize = 8;
+const MAX_BYTES: usize = 256;
+/// What a password must be like, for error messages.
+const RULE: &str = "must be 8 to 256 bytes without control characters";
+/// Memory for one hash, in KiB.
+const MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over it.
+const PASSES: u32 = 2;
+/// Hashes that may wait for a core; more are refused.
+const WAITING: usize = 64;
+
+/// A password that may be one, in the form of PRECIS OpaqueString (RFC 8265). Not shown by `Debug`.
+pub(crate) struct Password(String);
+
+/// Makes and checks hashes. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    cores: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    /// Compared with where there is no such account, so that it takes as long.
+    decoy: Arc<str>,
+}
+
+/// No hash was made or checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HashError {
+    /// Too many wait already.
+    Busy,
+    /// A fault of this program, or no randomness.
+    Failed,
+}
+
+impl Password {
+    /// # Errors
+    /// When it may not be one; the text says what is allowed.
+    pub(crate) fn new(text: &str) -> Result<Self, &'static str> {
+        if text.len() > MAX_BYTES {
+            return Err(RULE);
+        }
+        let text = OpaqueString::enforce(text).map_err(|_| RULE)?.into_owned();
+        if (MIN_BYTES..=MAX_BYTES).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err(RULE)
+        }
+    }
+}
+
+impl Passwords {
+    /// # Errors
+    /// When there is no randomness.
+    pub(crate) fn new() -> Result<Self, HashError> {
+        let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|_| HashError::Failed)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let decoy = hash(&argon2, "nobody's password").ok_or(HashError::Failed)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            argon2,
+            cores: Arc::new(Semaphore::new(cores)),
+            queue: Arc::new(Semaphore::new(cores + WAITING)),
+            decoy: decoy.into(),
+        })
+    }
+
+    /// The hash of a password as a PHC string.
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub(crate) async fn hash(&self, password: Password) -> Result<String, HashError> {
+        let argon2 = self.argon2.clone();
+        let hashed = self.run(move || hash(&argon2, &password.0)).await?;
+        hashed.ok_or(HashError::Failed)
+    }
+
+    /// Whether the password is the one that was hashed. Without either it takes as long, and is not.
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub(crate) async fn matches(
+        &self,
+        password: Option<Password>,
+        hash: Option<String>,
+    ) -> Result<bool, HashError> {
+        let (argon2, decoy) = (self.argon2.clone(), Arc::clone(&self.decoy));
+        let possible = password.is_some() && hash.is_some();
+        let verify = move || {
+            let hash = hash.as_deref().unwrap_or(&decoy);
+            let password = password.as_ref().map_or("", |password| &password.0);
+            let parsed = PasswordHash::new(hash).ok()?;
+            Some(argon2.verify_password(password.as_bytes(), &parsed).is_ok())
+        };
+        let matches = self.run(verify).await?.ok_or(HashError::Failed)?;
+        Ok(matches && possible)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let queued = Arc::clone(&self.queue)
+            .try_acquire_owned()
+            .map_err(|_| HashError::Busy)?;
+        let core = Arc::clone(&self.cores)
+            .acquire_owned()
+            .await
+            .map_err(|_| HashError::Failed)?;
+        // The places are held until the work is done, also when nobody waits for it any more.
+        let places: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (queued, core);
+        let work = move || {
+            let done = work();
+            drop(places);
+            done
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|_| HashError::Failed)
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &str) -> Option<String> {
+    let hashed: PasswordHash = argon2.hash_password(password.as_bytes()).ok()?;
+    Some(hashed.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(text).ok().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_matches_its_password_alone() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(password("correct horse")).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_ne!(
+            hash,
+            passwords.hash(password("correct horse")).await.unwrap(),
+            "salted"
+        );
+        let matches = async |text: &str, hash: Option<&str>| {
+            let given = Password::new(text).ok();
+            passwords.matches(given, hash.map(str::to_owned)).await.unwrap()
+        };
+        assert!(matches("correct horse", Some(&hash)).await);
+        assert!(!matches("correct horsf", Some(&hash)).await);
+        assert!(!matches("correct horse", None).await);
+        assert!(!matches("nobody's password", None).await);
+        assert!(!matches("short", Some(&hash)).await);
+    }
+
+    #[test]
+    fn what_a_password_may_be() {
+        for good in [
+            "12345678",
+            "пароль",
+            "correct horse battery",
+            &"x".repeat(256),
+            "🦀🦀",
+        ] {
+            assert!(Password::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1234567", "1234567\n", &"x".repeat(257)] {
+            assert!(Password::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_queue_is_refused() {
+        let passwords = Passwords::new().unwrap();
+        let held = Arc::clone(&passwords.cores);
+        let _all = held
+            .acquire_many(u32::try_from(held.available_permits()).unwrap())
+            .await
+            .unwrap();
+        let waiting = passwords.queue.available_permits();
+        let _queue = passwords
+            .queue
+            .acquire_many(u32::try_from(waiting).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(passwords.hash(password("12345678")).await, Err(HashError::Busy));
+    }
+}

@@ -1,0 +1,138 @@
+//! Bans from the whole server.
+
+use std::sync::Arc;
+
+use actors::ports::Ban;
+use axum::{
+    Json,
+    extract::{Path, RawQuery},
+    http::StatusCode,
+};
+use protocol::{ErrorCode, Person, limits::MAX_ID_BYTES, limits::MAX_NAME_BYTES};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    super::problem::Problem,
+    caller::{Body, Caller, Query, store_problem},
+    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, check_short, cut, field},
+};
+
+/// Longest reason, in bytes.
+const MAX_REASON_BYTES: usize = 500;
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    /// When it ends by itself, in Unix milliseconds.
+    until: Option<u64>,
+    reason: Option<String>,
+    /// Of somebody who has no account here.
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Shown {
+    user: Person,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: Arc<str>,
+    at: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct Bans {
+    bans: Vec<Shown>,
+    /// Where the next page begins: the value for `after`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Arc<str>>,
+}
+
+pub(super) async fn ban(
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body<Wanted>,
+) -> Result<Json<Shown>, Problem> {
+    caller.administrator()?;
+    check_id(&id)?;
+    let until = body.until;
+    if until.is_some_and(|until| until <= caller.serving.system.clock().now_ms()) {
+        return Err(field("until", "must be in the future"));
+    }
+    let reason = body.reason.unwrap_or_default();
+    check_short("reason", &reason, MAX_REASON_BYTES)?;
+    let name = body.name.unwrap_or_else(|| id.clone());
+    check_short("name", &name, MAX_NAME_BYTES)?;
+    let store = caller.people().store();
+    let account = store.account(&id).await.map_err(store_problem)?;
+    if account.as_ref().is_some_and(|account| account.administrator) {
+        let detail = "an administrator cannot be banned; take that away first";
+        return Err(Problem::new(ErrorCode::Conflict, detail));
+    }
+    // Of guests, and of people of another application, only who bans them knows the name.
+    let name = match account {
+        Some(account) => account.person.name,
+        None => name.into(),
+    };
+    let ban = Ban {
+        person: Person {
+            id: id.as_str().into(),
+            name,
+        },
+        until,
+        reason: reason.as_str().into(),
+        at: 0,
+    };
+    let details = json!({ "name": ban.person.name, "until": until, "reason": reason });
+    let audit = caller.audit("user.ban", &id, &details);
+    let made = caller.people().change(store.ban(&ban, &audit)).await;
+    Ok(Json(made.map_err(store_problem)?.into()))
+}
+
+pub(super) async fn unban(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    caller.administrator()?;
+    let audit = caller.audit("user.unban", &id, &json!({}));
+    let people = caller.people();
+    let ended = people.change(people.store().unban(&id, &audit)).await;
+    if ended.map_err(store_problem)? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::new(ErrorCode::NotFound, "there is no such ban"))
+    }
+}
+
+pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Bans>, Problem> {
+    caller.administrator()?;
+    let query = Query::parse(query.as_deref())?;
+    let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
+    let found = caller.people().store().bans(query.text("after"), limit + 1).await;
+    let mut found = found.map_err(store_problem)?;
+    let more = cut(&mut found, limit);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|ban| Arc::clone(&ban.person.id));
+    Ok(Json(Bans {
+        bans: found.into_iter().map(Shown::from).collect(),
+        next,
+    }))
+}
+
+fn check_id(id: &str) -> Result<(), Problem> {
+    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
+        let rule = format!("must be 1 to {MAX_ID_BYTES} bytes without control characters");
+        return Err(field("user", &rule));
+    }
+    Ok(())
+}
+
+impl From<Ban> for Shown {
+    fn from(ban: Ban) -> Self {
+        Self {
+            user: ban.person,
+            until: ban.until,
+            reason: ban.reason,
+            at: ban.at,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Opening a session: with a name and a password, or with a new account.
+
+use std::time::{Duration, Instant};
+
+use actors::{
+    Scopes,
+    ports::{Account, CredentialKind, NewCredential},
+};
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use protocol::{ErrorCode, Person};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{credentials::set_cookie, problem::Problem},
+    caller::{store_problem, unavailable},
+    visitor::{Visitor, check_short, field, internal},
+};
+use crate::auth::{
+    names,
+    password::{HashError, Password},
+    throttle::Allowance,
+    token,
+};
+
+/// Longest text that says on which device a session is, in bytes.
+const MAX_DEVICE_BYTES: usize = 200;
+
+/// Somebody who wants to sign in, or up.
+#[derive(Deserialize)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) password: String,
+    /// What the session is called in the list of sessions; by default what the client says of itself.
+    pub(super) device: Option<String>,
+}
+
+/// Somebody who has just signed in.
+#[derive(Serialize)]
+struct SignedIn {
+    user: Person,
+    token: String,
+    expires_at: u64,
+}
+
+/// Checks a name and a password. Takes as long for a name that there is not.
+pub(super) async fn check_password(
+    visitor: &Visitor,
+    name: &str,
+    password: &str,
+) -> Result<(Account, Allowance), Problem> {
+    let authenticator = &visitor.serving.authenticator;
+    let key = names::login_key(name);
+    let begun = authenticator
+        .throttle()
+        .begin(&key, visitor.address, Instant::now());
+    let allowance = begun.map_err(too_fast)?;
+    let store = visitor.serving.system.people().store();
+    let not_made = || {
+        authenticator
+            .throttle()
+            .not_made(&key, visitor.address, Instant::now())
+    };
+    let login = store.login(&key).await.map_err(|error| {
+        not_made();
+        store_problem(error)
+    })?;
+    let (account, hash) = match login {
+        Some(login) => (Some(login.account), login.password),
+        None => (None, None),
+    };
+    let matches = authenticator
+        .passwords()
+        .matches(Password::new(password).ok(), hash)
+        .await;
+    let matches = matches.map_err(|error| {
+        not_made();
+        hash_problem(error)
+    })?;
+    match account {
+        Some(account) if matches => {
+            authenticator
+                .throttle()
+                .succeeded(&key, visitor.address, Instant::now());
+            Ok((account, allowance))
+        }
+        _ => {
+            let mut response = Problem::new(ErrorCode::Unauthenticated, "the name or the password is wrong");
+            response = response.with_headers(allowance_headers(&allowance));
+            Err(response)
+        }
+    }
+}
+
+/// Opens a session and answers with its token. Whatever the client brought along has no part in it.
+pub(super) async fn open_session(
+    visitor: &Visitor,
+    device: Option<String>,
+    account: Account,
+) -> Result<Response, Problem> {
+    let system = &visitor.serving.system;
+    let lasts = visitor.serving.session_lasts;
+    let device = device.unwrap_or_else(|| beginning(&visitor.agent));
+    check_short("device", &device, MAX_DEVICE_BYTES)?;
+    let (token, hash) = token::issue(CredentialKind::Session).map_err(no_randomness)?;
+    let now_ms = system.clock().now_ms();
+    let expires_at = now_ms + u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX / 2);
+    let credential = NewCredential {
+        id: token::new_id("s_").map_err(no_randomness)?.into(),
+        kind: CredentialKind::Session,
+        hash,
+        account: account.person.id.clone(),
+        label: device.into(),
+        scopes: Scopes::ALL,
+        expires_at: Some(expires_at),
+    };
+    let people = system.people();
+    let made = people
+        .change(people.store().create_credential(&credential, None))
+        .await;
+    made.map_err(store_problem)?.ok_or_else(unavailable)?;
+    let signed_in = SignedIn {
+        user: account.person,
+        token: token.clone(),
+        expires_at,
+    };
+    let mut response = (StatusCode::CREATED, Json(signed_in)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(cookie) = set_cookie(Some((&token, lasts)), visitor.https) {
+        headers.insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// The hash of a new password from the body.
+pub(super) async fn new_password(visitor: &Visitor, name: &str, password: &str) -> Result<String, Problem> {
+    let password = Password::new(password).map_err(|rule| field(name, rule))?;
+    let hashed = visitor.serving.authenticator.passwords().hash(password).await;
+    hashed.map_err(hash_problem)
+}
+
+pub(super) fn too_fast(allowance: Allowance) -> Problem {
+    let wait = u64::try_from(allowance.reset.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    Problem::new(
+        ErrorCode::RateLimited,
+        "too many attempts with this name or from your address; wait",
+    )
+    .retry_after_ms(wait)
+    .with_headers(allowance_headers(&allowance))
+}
+
+/// `RateLimit-*`: how many attempts there are, and seconds until there are more.
+pub(super) fn allowance_headers(allowance: &Allowance) -> HeaderMap {
+    let seconds = |time: Duration| time.as_millis().div_ceil(1_000);
+    let fields = [
+        ("ratelimit-limit", u128::from(allowance.limit)),
+        ("ratelimit-remaining", u128::from(allowance.remaining)),
+        ("ratelimit-reset", seconds(allowance.reset)),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let value = HeaderValue::from_str(&value.to_string()).ok()?;
+            Some((HeaderName::from_static(name), value))
+        })
+        .collect()
+}
+
+pub(super) fn hash_problem(error: HashError) -> Problem {
+    match error {
+        HashError::Busy => unavailable(),
+        HashError::Failed => {
+            tracing::error!("a password could not be hashed or compared");
+            internal()
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
+pub(super) fn no_randomness(error: getrandom::Error) -> Problem {
+    tracing::error!(%error, "no randomness");
+    internal()
+}
+
+fn beginning(agent: &str) -> String {
+    let printable = agent.chars().filter(|c| !c.is_control());
+    printable.take(MAX_DEVICE_BYTES).collect()
+}
