@@ -44,7 +44,7 @@ test("an account: made, left, entered again, remembered", LIMIT, async () => {
   await dora.page.reload();
   await dora.isIn();
   assert.equal(await dora.page.locator("#me").textContent(), "Dora of the accounts");
-  await dora.page.getByRole("button", { name: "Leave" }).click();
+  await dora.page.getByRole("button", { name: "Sign out" }).click();
   await press("Enter", "another password", "Name or password is wrong");
   await press("New account", "a long password", "is taken");
   await press("Enter", "a long password");
