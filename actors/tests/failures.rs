@@ -58,6 +58,10 @@ impl Bus for FragileBus {
         self.inner.unsubscribe(topic);
     }
 
+    fn reaches_others(&self) -> bool {
+        self.inner.reaches_others()
+    }
+
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError> {
         self.inner.heads(rooms).await
     }

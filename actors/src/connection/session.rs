@@ -290,6 +290,7 @@ impl Session {
             outbox: Arc::clone(&self.outbox),
             user: Arc::clone(&self.user),
             begin,
+            counts: matches!(asked_by, AskedBy::Join(_)),
             create,
         });
         self.names.insert(subscriber, name.clone());

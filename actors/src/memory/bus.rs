@@ -249,6 +249,10 @@ impl Bus for LocalBus {
         }
     }
 
+    fn reaches_others(&self) -> bool {
+        self.hub.0.lock().connections.len() > 1
+    }
+
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError> {
         let hub = self.hub.0.lock();
         if !hub.is_up(self.id) {

@@ -64,6 +64,9 @@ pub trait Bus: Send + Sync + 'static {
     /// dropped and counted by the adapter's log, other reports never.
     fn events(&self) -> Option<mpsc::Receiver<BusEvent>>;
 
+    /// Whether there can be other nodes on this bus at the moment.
+    fn reaches_others(&self) -> bool;
+
     /// Ends the connection once what was handed over has been published, or the bus's own time limit has passed.
     async fn close(&self);
 }

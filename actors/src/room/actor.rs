@@ -40,6 +40,8 @@ pub(crate) struct Join {
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) user: Arc<User>,
     pub(crate) begin: Begin,
+    /// Is told how many people are in the room.
+    pub(crate) counts: bool,
     /// Make the room if it does not exist.
     pub(crate) create: bool,
 }

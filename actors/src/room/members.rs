@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// After a room begins to follow the bus, the other nodes' pictures of who is there are waited for so long.
-const PICTURES_WAIT: Duration = Duration::from_millis(250);
+const PICTURES_WAIT: Duration = Duration::from_millis(150);
 /// Members are told who came and went at most this often.
 const PRESENCE_PACE: Duration = Duration::from_secs(1);
 
@@ -68,6 +68,8 @@ pub(super) struct Opening {
     for_this_read: Vec<Join>,
     for_next_read: Vec<Join>,
     pub(super) for_head: Vec<(u64, Join)>,
+    /// These are told how many people there are, which is known once the other nodes have said so.
+    for_pictures: Vec<Join>,
 }
 
 /// One opening of the room by a connection.
@@ -130,6 +132,7 @@ impl Live {
             + opening.for_this_read.len()
             + opening.for_next_read.len()
             + opening.for_head.len()
+            + opening.for_pictures.len()
     }
 
     pub(super) fn applied(&self) -> u64 {
@@ -247,6 +250,9 @@ impl Live {
         if let Err(code) = self.decide(cx, &join.user, Operation::Read) {
             return refuse_join(cx, join, code);
         }
+        if join.counts && !self.pictured && cx.context.bus.reaches_others() {
+            return self.opening.for_pictures.push(join);
+        }
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
             Begin::After(seq) if seq <= head => (seq, false),
@@ -292,6 +298,7 @@ impl Live {
         opening.for_this_read.retain(|join| join.subscriber != id);
         opening.for_next_read.retain(|join| join.subscriber != id);
         opening.for_head.retain(|(_, join)| join.subscriber != id);
+        opening.for_pictures.retain(|join| join.subscriber != id);
         self.remove(cx, id);
         if let Some(answer) = answer {
             answer.done(Done::default());
@@ -381,6 +388,9 @@ impl Live {
         self.pictured = true;
         for answer in std::mem::take(&mut self.asking) {
             self.tell_presence_to(cx, answer);
+        }
+        for join in std::mem::take(&mut self.opening.for_pictures) {
+            self.open(cx, join);
         }
         if !self.is_followed() {
             self.unfollow(cx);

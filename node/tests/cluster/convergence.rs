@@ -56,6 +56,13 @@ async fn a_bus_that_loses_everything_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_commits_that_is_cut_off_reaches_the_others() {
+    let cluster = Cluster::start(3, &settings(&[])).await;
+    cluster.buses[0].set_reachable(false);
+    talk_over(&cluster, "cut-off", 18, async |_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bus_that_goes_down_and_comes_back_empty_changes_nothing() {
     let cluster = Cluster::start(3, &settings(&[])).await;
     talk_over(&cluster, "cut", 18, async |talk| {

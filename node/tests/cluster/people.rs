@@ -93,6 +93,14 @@ async fn presence_counts_people_over_the_cluster() {
     let cluster = Cluster::start(3, &settings(&[])).await;
     let room = room("presence");
     let mut ann = member(&cluster.url(0), Codec::Json, "Ann", &room).await;
+    let mut first = guest(&cluster.url(1), Codec::Json, "Eve").await;
+    let joined = first.join(&room, JoinFrom::Newest(0)).await.unwrap();
+    assert_eq!(
+        joined.members,
+        Some(2),
+        "the first on a node is told of the other nodes, too"
+    );
+    drop(first);
     let mut more = Vec::new();
     for node in [0, 1, 2] {
         let options = Options::new(&cluster.url(node)).token(&token(&ann));

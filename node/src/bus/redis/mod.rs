@@ -141,6 +141,10 @@ impl Bus for RedisBus {
         self.shared.changed.notify_one();
     }
 
+    fn reaches_others(&self) -> bool {
+        true
+    }
+
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError> {
         let Some(session) = self.shared.session() else {
             return Err(BusError(self.shared.state.lock().down_because.clone()));

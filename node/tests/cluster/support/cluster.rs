@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actors::memory::{LocalHub, MemoryStore};
+use actors::memory::{LocalBus, LocalHub, MemoryStore};
 
 use super::{Node, Settings};
 
@@ -14,6 +14,8 @@ pub(crate) struct Cluster {
     /// The store without faults, for looking at what is committed.
     pub(crate) truth: MemoryStore,
     pub(crate) hub: LocalHub,
+    /// The bus as each node sees it.
+    pub(crate) buses: Vec<Arc<LocalBus>>,
 }
 
 impl Cluster {
@@ -23,11 +25,13 @@ impl Cluster {
             stores: Vec::new(),
             truth: MemoryStore::new(),
             hub: LocalHub::new(),
+            buses: Vec::new(),
         };
         for _ in 0..nodes {
             let store = cluster.truth.another_node();
             let bus = Arc::new(cluster.hub.connect());
-            let node = Node::start_with(Arc::new(store.clone()), bus, settings).await;
+            let node = Node::start_with(Arc::new(store.clone()), Arc::clone(&bus) as _, settings).await;
+            cluster.buses.push(bus);
             cluster.nodes.push(node);
             cluster.stores.push(store);
         }
