@@ -82,6 +82,7 @@ wire.addEventListener("welcome", ({ detail: welcome }) => {
 wire.addEventListener("end", ({ detail: { code, refusal, message } }) => {
   const why = { 4101: "You are banned from this server", 4105: "Your session has ended" };
   if (code === 4100 && refusal === "unauthenticated") return enterAgain(notLetIn());
+  if (code === 4100 && self.guest && message.startsWith("`guest`")) return enterAgain("This name belongs to somebody with an account. Choose another, or enter their password if it is you.");
   enterAgain(`${why[code] ?? "The server ended the connection"}${message ? `: ${message}` : ""}.`);
 });
 

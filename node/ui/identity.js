@@ -36,10 +36,7 @@ export async function signIn(name, password, { register }) {
   if (!response) throw new Error("The server cannot be reached.");
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return { name, guest: false, token: answer.token };
-  if (answer.code === "conflict") throw new Error("This name is taken.");
-  if (answer.code === "not_found") {
-    throw new Error("This server has no accounts. Leave the password empty to enter as a guest.");
-  }
+  if (answer.code === "conflict") throw new Error("This name, or one too much like it, is taken.");
   if (answer.code === "unauthenticated") throw new Error("Name or password is wrong.");
   throw new Error(answer.detail ?? answer.title ?? `The server refused (${response.status}).`);
 }

@@ -1,12 +1,12 @@
 //! Names of people: what they may be, and when two of them are too much alike.
 //!
-//! An account's name is one of the PRECIS profile Nickname (RFC 8266): letters of any script, digits, symbols, single
-//! spaces inside; no controls, nothing invisible. It is unique by its keys: two names are too much alike when they share
-//! one.
+//! An account's name follows the PRECIS profile Nickname (RFC 8266) with the tables of present Unicode, where the RFC's own
+//! end before most emoji: letters of any script, digits, symbols, single spaces inside; no controls, nothing invisible,
+//! nothing unassigned or private. It is unique by its keys: two names are too much alike when they share one.
 
-use precis_profiles::{Nickname, precis_core::profile::PrecisFastInvocation};
 use protocol::limits::MAX_NAME_BYTES;
 use unicode_normalization::UnicodeNormalization;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use unicode_security::skeleton;
 
 /// What a name must be like, for error messages.
@@ -30,10 +30,15 @@ impl Name {
         if text.len() > 4 * MAX_NAME_BYTES {
             return Err(RULE);
         }
-        let text = Nickname::enforce(text).map_err(|_| RULE)?.into_owned();
+        if !text.chars().all(is_allowed) {
+            return Err(RULE);
+        }
+        // Compatibility forms first: some of them have spaces in them.
+        let normal: String = text.nfkc().collect();
+        let words: Vec<&str> = normal.split_whitespace().collect();
+        let text = words.join(" ");
         let keys = keys(&text);
-        let empty = keys.iter().any(String::is_empty);
-        if text.len() > MAX_NAME_BYTES || empty || text.chars().any(is_ignorable) {
+        if text.len() > MAX_NAME_BYTES || keys.iter().any(String::is_empty) {
             return Err(RULE);
         }
         Ok(Self { text, keys })
@@ -56,6 +61,23 @@ pub(crate) fn keys(text: &str) -> Vec<String> {
     } else {
         vec![by_case, by_shape]
     }
+}
+
+/// Of PRECIS' FreeformClass.
+fn is_allowed(c: char) -> bool {
+    use GeneralCategory as Is;
+    let category = c.general_category();
+    !is_ignorable(c)
+        && !matches!(
+            category,
+            Is::Control
+                | Is::Format
+                | Is::Unassigned
+                | Is::PrivateUse
+                | Is::Surrogate
+                | Is::LineSeparator
+                | Is::ParagraphSeparator
+        )
 }
 
 /// Without compatibility forms, without the difference of large and small. Upper case first: only so `ß` and `ss`, `ſ`

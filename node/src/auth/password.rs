@@ -5,8 +5,8 @@ use std::sync::Arc;
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
 };
-use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use unicode_normalization::UnicodeNormalization;
 
 /// Shortest and longest password, in bytes.
 const MIN_BYTES: usize = 8;
@@ -20,7 +20,8 @@ const PASSES: u32 = 2;
 /// Hashes that may wait for a core; more are refused.
 const WAITING: usize = 64;
 
-/// A password that may be one, in the form of PRECIS OpaqueString (RFC 8265). Not shown by `Debug`.
+/// A password that may be one, in the form that PRECIS OpaqueString (RFC 8265) gives it: composed, with plain spaces, so
+/// that it is the same from every keyboard.
 pub(crate) struct Password(String);
 
 /// Makes and checks hashes. Cheap to clone.
@@ -49,7 +50,11 @@ impl Password {
         if text.len() > MAX_BYTES {
             return Err(RULE);
         }
-        let text = OpaqueString::enforce(text).map_err(|_| RULE)?.into_owned();
+        if text.chars().any(char::is_control) {
+            return Err(RULE);
+        }
+        let plain = |c: char| if c.is_whitespace() { ' ' } else { c };
+        let text: String = text.chars().map(plain).nfc().collect();
         if (MIN_BYTES..=MAX_BYTES).contains(&text.len()) {
             Ok(Self(text))
         } else {

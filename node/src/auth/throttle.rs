@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actors::bucket::TokenBucket;
 use lru::LruCache;
 use parking_lot::Mutex;
 
@@ -19,6 +20,9 @@ const FREE_OF_ADDRESS: u32 = 100;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Accounts that may be made from one address a second, with bursts of so many seconds' worth.
+const SIGN_UPS_PER_SECOND: u32 = 5;
+const SIGN_UP_BURST_SECONDS: u32 = 60;
 /// After so long without an attempt all is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(15 * 60);
 
@@ -29,6 +33,7 @@ pub(crate) struct Throttle {
     addresses: Mutex<LruCache<IpAddr, Strikes>>,
     /// Where an account was signed in to with success: who sits there is not kept out by those who guess elsewhere.
     proven: Mutex<LruCache<(String, IpAddr), ()>>,
+    sign_ups: Mutex<LruCache<IpAddr, TokenBucket>>,
 }
 
 /// How many attempts there are before a pause.
@@ -55,6 +60,7 @@ impl Throttle {
             accounts: Mutex::new(LruCache::new(REMEMBERED)),
             addresses: Mutex::new(LruCache::new(REMEMBERED)),
             proven: Mutex::new(LruCache::new(REMEMBERED)),
+            sign_ups: Mutex::new(LruCache::new(REMEMBERED)),
         }
     }
 
@@ -77,6 +83,16 @@ impl Throttle {
             of_account.strike(FREE_OF_ACCOUNT, now);
         }
         Ok(of_account.allowance(FREE_OF_ACCOUNT, now))
+    }
+
+    /// Takes a sign-up: each costs a hash, and nobody may use up the cores.
+    ///
+    /// # Errors
+    /// With the time until the next one is allowed.
+    pub(crate) fn take_sign_up(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
+        let mut sign_ups = self.sign_ups.lock();
+        let fresh = || TokenBucket::new(SIGN_UPS_PER_SECOND, SIGN_UP_BURST_SECONDS, now);
+        sign_ups.get_or_insert_mut(address, fresh).take(now)
     }
 
     /// The attempt succeeded.
@@ -210,6 +226,15 @@ mod tests {
             "known from before"
         );
         assert!(throttle.begin("ada", address(3), now).is_err());
+    }
+
+    #[test]
+    fn one_address_cannot_make_accounts_without_end() {
+        let throttle = Throttle::new();
+        let now = Instant::now();
+        let made = (0..1_000).filter(|_| throttle.take_sign_up(address(1), now).is_ok());
+        assert_eq!(made.count(), 300);
+        assert!(throttle.take_sign_up(address(2), now).is_ok());
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Drop for Admitted {
 }
 
 /// A subscriber has a whole /64 of IPv6, so that is what counts as one address.
-fn group(address: IpAddr) -> IpAddr {
+pub(super) fn group(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),

@@ -11,6 +11,7 @@ on_both_stores! {
     a_ban_ends_when_it_says_and_when_it_is_lifted
     the_record_tells_who_did_what
     people_are_listed_and_found
+    nothing_in_an_address_makes_the_server_fail
 }
 
 /// Somebody who runs the server.
@@ -155,4 +156,53 @@ async fn people_are_listed_and_found(place: Place) {
     );
     assert!(names(&ada.get(&node, "/users?search=%25").await.ok(200)).is_empty());
     ada.get(&node, "/users?limit=0").await.refused(400, "bad_request");
+}
+
+async fn nothing_in_an_address_makes_the_server_fail(place: Place) {
+    let node = place.node(&[]).await;
+    let root = administrator(&place, &node, "Root").await;
+    let long = "x".repeat(5_000);
+    for odd in [
+        "%00",
+        "a%00b",
+        "%FF%FE",
+        "%0A",
+        "'%20OR%201=1--",
+        "..%2F..%2Fetc",
+        "%F0%9F%A6%80",
+        "0",
+        &long,
+    ] {
+        for path in ["/sessions/", "/keys/", "/bans/", "/administrators/"] {
+            let answer = root.delete(&node, &format!("{path}{odd}")).await;
+            assert!(matches!(answer.status, 400 | 404), "{path}{odd}: {answer:?}");
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+        }
+        for query in [
+            "/users?search=",
+            "/users?after=",
+            "/keys?after=",
+            "/bans?after=",
+            "/audit?before=",
+        ] {
+            let answer = root.get(&node, &format!("{query}{odd}")).await;
+            assert!(matches!(answer.status, 200 | 400), "{query}{odd}: {answer:?}");
+        }
+    }
+    let max = u64::MAX;
+    for body in [
+        json!({ "until": max }),
+        json!({ "until": -1 }),
+        json!({ "until": 1.5 }),
+        json!({ "reason": "\u{0}" }),
+    ] {
+        root.put(&node, "/bans/g_1", body)
+            .await
+            .refused(400, "bad_request");
+    }
+    root.get(&node, &format!("/audit?before={max}")).await.ok(200);
+    let key = json!({ "user": "a\u{0}", "scopes": ["read"] });
+    root.send(&node, Method::POST, "/keys", key)
+        .await
+        .refused(400, "bad_request");
 }

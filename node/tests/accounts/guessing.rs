@@ -10,6 +10,7 @@ use crate::{on_both_stores, support::*};
 on_both_stores! {
     two_thousand_guesses_are_slowed_and_others_are_not
     an_address_that_tries_many_names_is_slowed
+    an_unknown_name_takes_as_long_as_a_known_one
 }
 
 /// Statuses of so many attempts, eight at a time, as from that address.
@@ -62,4 +63,29 @@ async fn an_address_that_tries_many_names_is_slowed(place: Place) {
     let guessed = answers.iter().filter(|answer| answer.status == 401).count();
     assert!((95..120).contains(&guessed), "{guessed}");
     sign_in(&node, "Bob").await;
+}
+
+async fn an_unknown_name_takes_as_long_as_a_known_one(place: Place) {
+    let node = place.node(&[]).await;
+    sign_up(&node, "Ada").await;
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for n in 0..7 {
+        for (name, times) in [
+            ("Ada".to_owned(), &mut known),
+            (format!("nobody{n}"), &mut unknown),
+        ] {
+            let begun = Instant::now();
+            let body = json!({ "name": name, "password": "wrong horse" });
+            node.post("/sessions", body).await.refused(401, "unauthenticated");
+            times.push(begun.elapsed());
+        }
+    }
+    known.sort_unstable();
+    unknown.sort_unstable();
+    // Without a hash it would be a fiftieth.
+    let (known, unknown) = (known[3], unknown[3]);
+    assert!(
+        unknown > known / 3 && known > unknown / 3,
+        "{known:?} {unknown:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use load_tests::client::Client;
+use load_tests::{client::Client, lab::Redis};
 use reqwest::Method;
 use serde_json::json;
 use tokio::time::Instant;
@@ -19,21 +19,21 @@ on_both_stores! {
 
 /// Ends a session, a key and lets a guest be banned on node `a`, all of them connected to `b`; the longest that one of
 /// them stayed.
-async fn longest(a: &Node, b: &Node, place: &Place) -> Duration {
-    let root = administrator(place, a, "Root").await;
+async fn longest(a: &Node, b: &Node, place: &Place, round: &str) -> Duration {
+    let root = administrator(place, a, &format!("Root {round}")).await;
     let mut longest = Duration::ZERO;
     let mut note = |(code, took): (u16, Duration), expected: u16| {
         assert_eq!(code, expected);
         longest = longest.max(took);
     };
 
-    let ada = sign_up(a, "Ada").await;
+    let ada = sign_up(a, &format!("Ada {round}")).await;
     let mut client = enter(&b.socket().token(&ada.token)).await;
     let begun = Instant::now();
     assert_eq!(ada.delete(a, "/sessions/current").await.status, 204);
     note(ended(&mut client, begun).await, 4105);
 
-    let key = json!({ "name": "Bot", "scopes": ["read"] });
+    let key = json!({ "name": format!("Bot {round}"), "scopes": ["read"] });
     let key = root.send(a, Method::POST, "/keys", key).await.ok(201);
     let mut client = enter(&b.socket().token(key["key"].as_str().unwrap())).await;
     let begun = Instant::now();
@@ -54,7 +54,7 @@ async fn longest(a: &Node, b: &Node, place: &Place) -> Duration {
         ("banned".to_owned(), 4101)
     );
 
-    let bob = sign_in_anew(a, "Bob").await;
+    let bob = sign_in_anew(a, &format!("Bob {round}")).await;
     let mut client = enter(&b.socket().token(&bob.token)).await;
     let begun = Instant::now();
     root.put(a, &format!("/bans/{}", bob.id), json!({})).await.ok(200);
@@ -68,9 +68,28 @@ async fn sign_in_anew(node: &Node, name: &str) -> Person {
     sign_in(node, name).await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_redis_and_while_it_is_stopped() {
+    let place = Place::postgres().await;
+    let mut redis = Redis::start().unwrap();
+    let url = redis.url();
+    let (a, b) = (place.node_on(&url).await, place.node_on(&url).await);
+    for node in [&a, &b] {
+        until("the node is on the bus", async || {
+            node.metric("hubbub_bus_up").await == 1.0
+        })
+        .await;
+    }
+    let up = longest(&a, &b, &place, "up").await;
+    assert!(up < Duration::from_secs(1), "{up:?}");
+    redis.stop().unwrap();
+    let down = longest(&a, &b, &place, "down").await;
+    assert!(down < Duration::from_secs(2), "{down:?}");
+}
+
 async fn with_the_bus_up_it_takes_less_than_a_second(place: Place) {
     let (a, b) = (place.node(&[]).await, place.node(&[]).await);
-    let longest = longest(&a, &b, &place).await;
+    let longest = longest(&a, &b, &place, "").await;
     assert!(longest < Duration::from_secs(1), "{longest:?}");
 }
 
@@ -78,7 +97,7 @@ async fn with_the_bus_cut_it_takes_less_than_two(place: Place) {
     let (a, b) = (place.node(&[]).await, place.node(&[]).await);
     place.hub.set_up(false);
     a.bus.set_reachable(false);
-    let longest = longest(&a, &b, &place).await;
+    let longest = longest(&a, &b, &place, "").await;
     assert!(longest < Duration::from_secs(2), "{longest:?}");
 }
 

@@ -30,14 +30,30 @@ test("coming in needs a name", LIMIT, async () => {
   assert.deepEqual(dora.faults, []);
 });
 
-test("a password where there are no accounts", LIMIT, async () => {
+test("an account: made, left, entered again, remembered", LIMIT, async () => {
   const dora = await Person.arrives(browser, node.url);
-  await dora.page.getByLabel("Your name").fill("Dora");
-  await dora.page.getByLabel("Password").fill("secret");
-  for (const button of ["New account", "Enter"]) {
+  const press = async (button, password, told) => {
+    await dora.page.getByLabel("Your name").fill("Dora of the accounts");
+    await dora.page.getByLabel("Password").fill(password);
     await dora.page.getByRole("button", { name: button }).click();
-    await dora.page.getByRole("alert").filter({ hasText: "no accounts" }).waitFor();
-  }
+    if (told) await dora.page.getByRole("alert").filter({ hasText: told }).waitFor();
+    else await dora.isIn();
+  };
+  await press("New account", "short", "8 to 256");
+  await press("New account", "a long password");
+  await dora.page.reload();
+  await dora.isIn();
+  assert.equal(await dora.page.locator("#me").textContent(), "Dora of the accounts");
+  await dora.page.getByRole("button", { name: "Sign out" }).click();
+  await press("Enter", "another password", "Name or password is wrong");
+  await press("New account", "a long password", "is taken");
+  await press("Enter", "a long password");
+
+  const other = await Person.arrives(browser, node.url);
+  await other.enter("dora OF the accounts");
+  await other.page.getByRole("alert").filter({ hasText: "belongs to somebody" }).waitFor();
+  await other.enter("Somebody else");
+  await other.isIn();
 });
 
 test("a room's name has a form", LIMIT, async () => {

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use actors::ports::AuditRecord;
-use axum::{
-    Json,
-    extract::{Path, RawQuery},
-    http::StatusCode,
-};
+use axum::{Json, extract::RawQuery, http::StatusCode};
 use protocol::{ErrorCode, Person};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     super::problem::Problem,
     caller::{Caller, Query, store_problem},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, cut},
+    visitor::{DEFAULT_ENTRIES, Id, MAX_ENTRIES, cut},
 };
 
 #[derive(Serialize)]
@@ -38,11 +34,11 @@ pub(super) struct Record {
     next: Option<u64>,
 }
 
-pub(super) async fn give(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn give(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     set(&caller, &id, true).await
 }
 
-pub(super) async fn take(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn take(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     set(&caller, &id, false).await
 }
 

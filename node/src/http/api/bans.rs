@@ -3,19 +3,15 @@
 use std::sync::Arc;
 
 use actors::ports::Ban;
-use axum::{
-    Json,
-    extract::{Path, RawQuery},
-    http::StatusCode,
-};
-use protocol::{ErrorCode, Person, limits::MAX_ID_BYTES, limits::MAX_NAME_BYTES};
+use axum::{Json, extract::RawQuery, http::StatusCode};
+use protocol::{ErrorCode, Person, limits::MAX_NAME_BYTES};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, check_short, cut, field},
+    visitor::{DEFAULT_ENTRIES, Id, MAX_ENTRIES, check_end, check_short, cut, page_after},
 };
 
 /// Longest reason, in bytes.
@@ -50,15 +46,12 @@ pub(super) struct Bans {
 
 pub(super) async fn ban(
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(body): Body<Wanted>,
 ) -> Result<Json<Shown>, Problem> {
     caller.administrator()?;
-    check_id(&id)?;
     let until = body.until;
-    if until.is_some_and(|until| until <= caller.serving.system.clock().now_ms()) {
-        return Err(field("until", "must be in the future"));
-    }
+    check_end("until", until, caller.serving.system.clock().now_ms())?;
     let reason = body.reason.unwrap_or_default();
     check_short("reason", &reason, MAX_REASON_BYTES)?;
     let name = body.name.unwrap_or_else(|| id.clone());
@@ -89,7 +82,7 @@ pub(super) async fn ban(
     Ok(Json(made.map_err(store_problem)?.into()))
 }
 
-pub(super) async fn unban(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn unban(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.administrator()?;
     let audit = caller.audit("user.unban", &id, &json!({}));
     let people = caller.people();
@@ -105,7 +98,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     caller.administrator()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
-    let found = caller.people().store().bans(query.text("after"), limit + 1).await;
+    let found = caller.people().store().bans(page_after(&query)?, limit + 1).await;
     let mut found = found.map_err(store_problem)?;
     let more = cut(&mut found, limit);
     let next = found
@@ -116,14 +109,6 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
         bans: found.into_iter().map(Shown::from).collect(),
         next,
     }))
-}
-
-fn check_id(id: &str) -> Result<(), Problem> {
-    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
-        let rule = format!("must be 1 to {MAX_ID_BYTES} bytes without control characters");
-        return Err(field("user", &rule));
-    }
-    Ok(())
 }
 
 impl From<Ban> for Shown {

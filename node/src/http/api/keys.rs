@@ -8,7 +8,7 @@ use actors::{
 };
 use axum::{
     Json,
-    extract::{Path, RawQuery},
+    extract::RawQuery,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -21,7 +21,9 @@ use super::{
     caller::{Body, Caller, Query, store_problem, unavailable},
     sign_in::no_randomness,
     users::taken,
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, check_short, cut, field, internal},
+    visitor::{
+        DEFAULT_ENTRIES, Id, MAX_ENTRIES, check_end, check_id, check_short, cut, field, internal, page_after,
+    },
 };
 use crate::auth::{names::Name, token};
 
@@ -69,9 +71,7 @@ pub(super) async fn make(caller: Caller, Body(body): Body<Wanted>) -> Result<Res
     let label = body.label.unwrap_or_default();
     check_short("label", &label, MAX_LABEL_BYTES)?;
     let expires_at = body.expires_at;
-    if expires_at.is_some_and(|end| end <= caller.serving.system.clock().now_ms()) {
-        return Err(field("expires_at", "must be in the future"));
-    }
+    check_end("expires_at", expires_at, caller.serving.system.clock().now_ms())?;
     let bot = match (body.user, body.name) {
         (Some(id), None) => known_bot(&caller, &id).await?,
         (None, Some(name)) => new_bot(&caller, &name).await?,
@@ -124,6 +124,7 @@ fn scopes(names: &[String]) -> Result<Scopes, Problem> {
 }
 
 async fn known_bot(caller: &Caller, id: &str) -> Result<Account, Problem> {
+    check_id("user", id)?;
     let found = caller.people().store().account(id).await.map_err(store_problem)?;
     found
         .filter(|account| account.bot)
@@ -158,7 +159,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
     let store = caller.people().store();
     let found = store
-        .credentials(CredentialKind::ApiKey, None, query.text("after"), limit + 1)
+        .credentials(CredentialKind::ApiKey, None, page_after(&query)?, limit + 1)
         .await;
     let mut found = found.map_err(store_problem)?;
     let more = cut(&mut found, limit);
@@ -169,7 +170,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     }))
 }
 
-pub(super) async fn revoke(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn revoke(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.administrator()?;
     let one = Ending::One {
         kind: CredentialKind::ApiKey,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actors::ports::{CredentialKind, CredentialRecord, Ending, MAX_SESSIONS};
 use axum::{
     Json,
-    extract::Path,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,7 +16,7 @@ use super::{
     super::{credentials::set_cookie, problem::Problem},
     caller::{Body, Caller, store_problem},
     sign_in::{Entry, allowance_headers, check_password, open_session},
-    visitor::{Visitor, forbidden},
+    visitor::{Id, Visitor, forbidden},
 };
 
 #[derive(Serialize)]
@@ -75,7 +74,7 @@ pub(super) async fn sign_out(caller: Caller) -> Result<Response, Problem> {
     Ok(response)
 }
 
-pub(super) async fn end(caller: Caller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub(super) async fn end(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.owns_account()?;
     if end_one(&caller, &id).await? {
         Ok(StatusCode::NO_CONTENT)

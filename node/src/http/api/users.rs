@@ -15,7 +15,7 @@ use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem},
     sign_in::{Entry, hash_problem, new_password, no_randomness, open_session, too_fast},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, cut, field, forbidden, internal},
+    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, cut, field, forbidden, internal, page_after},
 };
 use crate::auth::{
     names::{self, Name},
@@ -72,6 +72,17 @@ pub(super) async fn sign_up(visitor: Visitor, Body(body): Body<Entry>) -> Result
     {
         return Err(taken());
     }
+    let throttle = visitor.serving.authenticator.throttle();
+    throttle
+        .take_sign_up(visitor.address, Instant::now())
+        .map_err(|wait| {
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+            Problem::new(
+                ErrorCode::RateLimited,
+                "too many accounts are made from your address; wait",
+            )
+            .retry_after_ms(wait_ms)
+        })?;
     let hash = new_password(&visitor, "password", &body.password).await?;
     let id: Arc<str> = token::new_id("u_").map_err(no_randomness)?.into();
     let person = Person {
@@ -201,7 +212,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     let found = caller
         .people()
         .store()
-        .accounts(search.as_deref(), query.text("after"), limit + 1)
+        .accounts(search.as_deref(), page_after(&query)?, limit + 1)
         .await;
     let mut found = found.map_err(store_problem)?;
     let more = cut(&mut found, limit);

@@ -7,21 +7,25 @@ use std::{
 
 use actors::{Standing, people::People, ports::NewAudit};
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRequestParts, Path},
     http::{HeaderMap, Method, header, request::Parts},
 };
-use protocol::ErrorCode;
+use protocol::{
+    ErrorCode,
+    limits::{MAX_ID_BYTES, MAX_SEQ},
+};
 use serde_json::Value;
 
 use super::{
     super::{
+        admission::group,
         client_address::client_address,
         credentials::is_https,
         gate::{Gate, Serving},
         problem::Problem,
         ws::handshake::check_origin,
     },
-    caller::{Caller, unavailable},
+    caller::{Caller, Query, unavailable},
 };
 
 /// Entries on a page, unless asked otherwise.
@@ -32,6 +36,7 @@ pub(super) const MAX_ENTRIES: u64 = 200;
 /// Where a request comes from, whoever asks.
 pub(super) struct Visitor {
     pub(super) serving: Arc<Serving>,
+    /// What counts as one address.
     pub(super) address: IpAddr,
     /// The connection is encrypted, as far as the client sees.
     pub(super) https: bool,
@@ -96,7 +101,7 @@ impl FromRequestParts<Arc<Gate>> for Visitor {
         let agent = parts.headers.get(header::USER_AGENT);
         Ok(Self {
             serving,
-            address: client_address(*peer, &parts.headers, &gate.trusted_proxies),
+            address: group(client_address(*peer, &parts.headers, &gate.trusted_proxies)),
             https: is_https(peer.ip(), &parts.headers, &gate.trusted_proxies),
             agent: agent
                 .and_then(|agent| agent.to_str().ok())
@@ -134,6 +139,48 @@ pub(super) fn cut<T>(found: &mut Vec<T>, limit: u64) -> bool {
     let more = found.len() > wanted;
     found.truncate(wanted);
     more
+}
+
+/// The id in an address.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is no text is no id, either.
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        let id = id.map_or_else(|_| String::new(), |Path(id)| id);
+        check_id("id", &id)?;
+        Ok(Self(id))
+    }
+}
+
+/// Checks what may be an id of anything.
+pub(super) fn check_id(name: &str, id: &str) -> Result<(), Problem> {
+    if id.is_empty() || id.len() > MAX_ID_BYTES || id.chars().any(char::is_control) {
+        let rule = format!("must be 1 to {MAX_ID_BYTES} bytes without control characters");
+        return Err(field(name, &rule));
+    }
+    Ok(())
+}
+
+/// Checks a time at which something is to end.
+pub(super) fn check_end(name: &str, end: Option<u64>, now_ms: u64) -> Result<(), Problem> {
+    match end {
+        Some(end) if end <= now_ms => Err(field(name, "must be in the future")),
+        Some(end) if end > MAX_SEQ => Err(field(name, "must be in Unix milliseconds")),
+        _ => Ok(()),
+    }
+}
+
+/// The id behind which a page begins.
+pub(super) fn page_after(query: &Query) -> Result<Option<&str>, Problem> {
+    let after = query.text("after");
+    if let Some(id) = after {
+        check_id("after", id)?;
+    }
+    Ok(after)
 }
 
 /// What is wrong with a field.

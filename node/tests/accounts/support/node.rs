@@ -65,6 +65,15 @@ impl Place {
         Ok(Node { server, bus })
     }
 
+    /// A node on a bus of its own configuration.
+    pub(crate) async fn node_on(&self, bus_url: &str) -> Node {
+        let config = self.config(&[&format!("bus.url={bus_url}")]);
+        let mut server = Server::bind(config).unwrap();
+        Box::pin(server.start()).await.unwrap();
+        let bus = Arc::new(self.hub.connect());
+        Node { server, bus }
+    }
+
     /// A file of the test's own.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -117,6 +126,16 @@ impl Node {
     /// How to connect.
     pub(crate) fn socket(&self) -> Options {
         Options::new(&format!("ws://{}/ws", self.server.public_address()))
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let page = reqwest::get(format!("http://{}/metrics", self.server.private_address()));
+        let page = page.await.unwrap().text().await.unwrap();
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap().trim().parse().unwrap()
     }
 
     /// Ends it and waits until it has.
