@@ -223,6 +223,11 @@ async fn no_parameter_makes_the_server_fail(place: Place) {
     }
     let body = json!({ "name": "a\u{0}da", "password": "x\u{0}" });
     node.post("/sessions", body).await.refused(401, "unauthenticated");
+    for list in [json!([]), json!([null, null])] {
+        ada.send(&node, Method::POST, "/rooms/room/invites", list)
+            .await
+            .refused(400, "bad_request");
+    }
     let body = json!({ "token": "\u{0}" });
     ada.send(&node, Method::POST, "/invites/accept", body)
         .await

@@ -11,11 +11,13 @@ STARTED_WITHIN_SECONDS = 30
 
 
 class Node:
-    def __init__(self, folder):
+    def __init__(self, folder, *settings):
         program = os.environ.get("HUBBUB_TEST_NODE")
         if not program:
             raise RuntimeError("HUBBUB_TEST_NODE is not set; run this through scripts/test, which sets it")
         local = ["--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0", "--data-dir", folder]
+        for setting in settings:
+            local += ["--set", setting]
         # Its own configuration, not that of whoever runs the test.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("HUBBUB_")}
         self.log = open(os.path.join(folder, "log"), "a+", encoding="utf-8")

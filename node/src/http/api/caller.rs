@@ -12,7 +12,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
     http::{StatusCode, request::Parts},
 };
-use protocol::{ErrorCode, RoomName, name::ROOM_NAME_RULE};
+use protocol::{ErrorCode, RoomName, limits::MAX_SEQ, name::ROOM_NAME_RULE};
 use serde::de::DeserializeOwned;
 
 use super::{MAX_BODY_BYTES, RETRY_MS, visitor::check_site};
@@ -140,9 +140,11 @@ impl Query {
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         self.text(name)?
             .map(|text| {
-                let detail = || format!("`{name}`: must be an integer from 0");
-                text.parse()
-                    .map_err(|_| Problem::new(ErrorCode::BadRequest, detail()))
+                let number = text.parse().ok().filter(|number| *number <= MAX_SEQ);
+                number.ok_or_else(|| {
+                    let detail = format!("`{name}`: must be an integer from 0 to {MAX_SEQ}");
+                    Problem::new(ErrorCode::BadRequest, detail)
+                })
             })
             .transpose()
     }
@@ -172,6 +174,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let bytes = read(Bytes::from_request(request, state).await)?;
         // A body may be left out where no field is needed.
         let json = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+        // A list would be taken for the fields in their order.
+        if json.trim_ascii_start().first() == Some(&b'[') {
+            return Err(no_object());
+        }
         let mut json = serde_json::Deserializer::from_slice(json);
         let body = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let detail = match error.path().to_string().as_str() {
@@ -180,10 +186,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             };
             Problem::new(ErrorCode::BadRequest, detail)
         })?;
-        json.end()
-            .map_err(|_| Problem::new(ErrorCode::BadRequest, "the body is not one JSON object"))?;
+        json.end().map_err(|_| no_object())?;
         Ok(Self(body))
     }
+}
+
+fn no_object() -> Problem {
+    Problem::new(ErrorCode::BadRequest, "the body is not one JSON object")
 }
 
 /// The bytes of a body.

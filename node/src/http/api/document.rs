@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use utoipa::openapi::{
     Content, Header, Info, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
     path::{Operation, ParameterIn},
-    schema::{ComponentsBuilder, Type},
+    schema::{Components, ComponentsBuilder, Type},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     server::ServerBuilder,
     tag::TagBuilder,
@@ -19,7 +19,8 @@ const ABOUT: &str = "\
 All that a connection of Hubbub does, for programs that do not hold one, and what only is done here.
 
 Times are in Unix milliseconds. Text whose `format` is `utf8-N` has at most N bytes of UTF-8; `maxLength` counts \
-characters and is only an upper bound of that. A parameter that is not in this document is ignored, and so is a field; \
+characters and is only an upper bound of that. A `person-name` has at most 64 bytes, too, of letters of any script, \
+digits, symbols and single spaces. A parameter that is not in this document is ignored, and so is a field; \
 a field that is `null` is as absent.
 
 Errors are problem details (RFC 9457) with a `code`. What answers 429 or 503 may be asked again after `Retry-After`.";
@@ -82,7 +83,6 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
             .responses
             .insert(name.to_owned(), problem(status, meaning).into());
     }
-    document.components = Some(components);
     for item in document.paths.paths.values_mut() {
         let operations = [
             &mut item.get,
@@ -93,9 +93,33 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         ];
         for operation in operations.into_iter().flatten() {
             complete(operation);
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                let needed = body
+                    .content
+                    .values()
+                    .any(|content| needs_fields(content, &components));
+                body.required = Some(if needed { Required::True } else { Required::False });
+            }
         }
     }
+    document.components = Some(components);
     document
+}
+
+/// Whether a body must be there: where no field is needed, it can be left out.
+fn needs_fields(content: &RefOr<Content>, components: &Components) -> bool {
+    let RefOr::T(Content {
+        schema: Some(RefOr::Ref(named)),
+        ..
+    }) = content
+    else {
+        return true;
+    };
+    let name = named.ref_location.rsplit('/').next().unwrap_or_default();
+    match components.schemas.get(name) {
+        Some(RefOr::T(Schema::Object(object))) => !object.required.is_empty(),
+        _ => true,
+    }
 }
 
 fn complete(operation: &mut Operation) {

@@ -35,6 +35,8 @@ pub(super) struct Free<const MIN: usize, const MAX: usize>;
 pub(super) struct Scope;
 /// An integer within bounds.
 pub(super) struct Whole<const MIN: u64, const MAX: u64>;
+/// The name of an account.
+pub(super) struct Name;
 /// A room's name.
 pub(super) struct RoomName;
 /// A message's text.
@@ -43,7 +45,6 @@ pub(super) struct Text;
 pub(super) type Id = Short<1, MAX_ID_BYTES>;
 pub(super) type Cid = Label<1, MAX_CID_BYTES>;
 pub(super) type Emoji = Label<1, MAX_EMOJI_BYTES>;
-pub(super) type Name = Short<1, MAX_NAME_BYTES>;
 pub(super) type Seq = Whole<1, MAX_SEQ>;
 /// 0 and above.
 pub(super) type Number = Whole<0, MAX_SEQ>;
@@ -104,6 +105,14 @@ impl<const MIN: u64, const MAX: u64> PartialSchema for Whole<MIN, MAX> {
     }
 }
 
+impl PartialSchema for Name {
+    fn schema() -> RefOr<Schema> {
+        text(1, MAX_NAME_BYTES, NO_CONTROLS)
+            .format(Some(SchemaFormat::Custom("person-name".to_owned())))
+            .into()
+    }
+}
+
 impl PartialSchema for RoomName {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
@@ -132,6 +141,7 @@ impl<const MIN: usize, const MAX: usize> ToSchema for Short<MIN, MAX> {}
 impl<const MIN: u64, const MAX: u64> ToSchema for Whole<MIN, MAX> {}
 impl<const MIN: usize, const MAX: usize> ToSchema for Free<MIN, MAX> {}
 impl ToSchema for Scope {}
+impl ToSchema for Name {}
 impl ToSchema for RoomName {}
 impl ToSchema for Text {}
 
