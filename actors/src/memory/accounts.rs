@@ -98,7 +98,7 @@ impl Book {
         Claim::Given(account)
     }
 
-    fn record(&mut self, audit: &NewAudit, now_ms: u64) {
+    pub(super) fn record(&mut self, audit: &NewAudit, now_ms: u64) {
         self.audit.push(AuditRecord {
             id: self.audit.len() as u64 + 1,
             at: now_ms,

@@ -191,11 +191,18 @@ impl Data {
 
     fn append(&mut self, batch: &[Append]) -> Vec<Outcome> {
         let now_ms = self.now_ms();
-        let write = |entry: &Append| match self.rooms.get_mut(&entry.room) {
-            Some(log) => log.append(entry, now_ms),
-            None => Outcome::Refused(Refusal::NotFound),
-        };
-        batch.iter().map(write).collect()
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for entry in batch {
+            let outcome = match self.rooms.get_mut(&entry.room) {
+                Some(log) => log.append(entry, now_ms),
+                None => Outcome::Refused(Refusal::NotFound),
+            };
+            if let (Outcome::Written { .. }, Some(audit)) = (outcome, entry.audit()) {
+                self.accounts.record(&audit, now_ms);
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
     }
 
     fn mark_read(&mut self, marks: &[ReadMark]) {
@@ -230,6 +237,11 @@ impl Store for MemoryStore {
         self.call(Call::CreateRoom, |data| {
             let now_ms = data.now_ms();
             let made = !data.rooms.contains_key(&room.name);
+            if made {
+                for audit in room.first_entries().iter().filter_map(Append::audit) {
+                    data.accounts.record(&audit, now_ms);
+                }
+            }
             let log = data
                 .rooms
                 .entry(room.name.clone())

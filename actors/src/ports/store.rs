@@ -7,6 +7,7 @@ use protocol::{
     Event, EventBody, MemberChange, Person, RoomChange, RoomName, client::PageBound, event::RoomValue,
 };
 
+use super::NewAudit;
 use crate::rights::{Membership, Role, RoomRights, Visibility};
 
 /// Something to be written to a room's log.
@@ -333,6 +334,30 @@ impl NewRoom {
     }
 }
 
+fn member_action(change: MemberChange) -> &'static str {
+    match change {
+        MemberChange::Invited => "member.invited",
+        MemberChange::Joined => "member.joined",
+        MemberChange::Left => "member.left",
+        MemberChange::Removed => "member.removed",
+        MemberChange::Role => "member.role",
+        MemberChange::Banned => "member.banned",
+        MemberChange::Unbanned => "member.unbanned",
+        MemberChange::Muted => "member.muted",
+        MemberChange::Unmuted => "member.unmuted",
+    }
+}
+
+fn room_action(change: RoomChange) -> &'static str {
+    match change {
+        RoomChange::Title => "room.title",
+        RoomChange::Topic => "room.topic",
+        RoomChange::Visibility => "room.visibility",
+        RoomChange::Archived => "room.archived",
+        RoomChange::SlowMode => "room.slow_mode",
+    }
+}
+
 impl InviteLink {
     /// Whether somebody may become a member by it.
     pub fn is_usable(&self, now_ms: u64) -> bool {
@@ -385,6 +410,36 @@ impl Append {
             cid: self.cid.clone(),
             body,
         }
+    }
+
+    /// What the record of changes of rights says of this; `None` for what changes none.
+    pub fn audit(&self) -> Option<NewAudit> {
+        let (action, target, details) = match &self.change {
+            Change::Member {
+                change,
+                who,
+                role,
+                until,
+                reason,
+            } => {
+                let details = serde_json::json!({
+                    "name": &*who.name, "role": role.as_deref(), "until": until, "reason": reason.as_deref(),
+                });
+                (member_action(*change), Arc::clone(&who.id), details)
+            }
+            Change::Room { change, value } => {
+                let room = self.room.as_str().into();
+                (room_action(*change), room, serde_json::json!({ "value": value }))
+            }
+            _ => return None,
+        };
+        Some(NewAudit {
+            actor: self.author.clone(),
+            action,
+            target,
+            room: Some(self.room.as_str().into()),
+            details: details.to_string(),
+        })
     }
 
     /// Bytes that the entry holds in memory and on the way to the store, about.

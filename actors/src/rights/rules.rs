@@ -144,7 +144,7 @@ fn is_allowed(operation: Operation<'_>, user: &User, rank: Rank, roster: &Roster
     let above = |id: &str| *user.person.id != *id && rank > of_role(roster.get(id).and_then(|m| m.role));
     match operation {
         Operation::Read | Operation::Send | Operation::Amend | Operation::Delete => true,
-        Operation::Leave => rank >= Rank::Member,
+        Operation::Leave => !direct && rank >= Rank::Member,
         Operation::Join | Operation::JoinByLink => !direct && !user.is_guest(),
         Operation::SetTopic | Operation::SetTitle if direct => true,
         _ if direct => false,

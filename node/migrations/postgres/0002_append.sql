@@ -114,7 +114,7 @@ BEGIN
                     ON CONFLICT (room, target, author, emoji)
                     DO UPDATE SET given = excluded.given, seq = excluded.seq, at = excluded.at;
                 WHEN 'member', 'room' THEN
-                    PERFORM note_rights(_room, _kinds[i], _details[i]::json);
+                    PERFORM note_rights(_room, _authors[i], _author_names[i], _at, _kinds[i], _details[i]::json);
                 ELSE NULL;
                 END CASE;
             END IF;

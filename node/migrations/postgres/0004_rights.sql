@@ -28,8 +28,9 @@ CREATE TABLE invites (
 
 CREATE INDEX invites_room ON invites (room, created_at);
 
--- Takes over what a `member` or `room` event says. Times that do not end are 2^53 - 1.
-CREATE FUNCTION note_rights(_room text, _kind text, _details json) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+-- Takes over what a `member` or `room` event says, and keeps it for the record. Times that do not end are 2^53 - 1.
+CREATE FUNCTION note_rights(_room text, _author text, _author_name text, _at bigint, _kind text, _details json)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     _no_end CONSTANT bigint := 9007199254740991;
     _change CONSTANT text := _details ->> 'change';
@@ -38,6 +39,13 @@ DECLARE
     _role CONSTANT text := CASE WHEN _details ->> 'role' IN ('member', 'moderator', 'owner') THEN _details ->> 'role' END;
     _until CONSTANT bigint := least((_details ->> 'until')::numeric, _no_end)::bigint;
 BEGIN
+    INSERT INTO audit (at, actor, actor_name, action, target, room, details)
+    VALUES (_at, _author, _author_name, _kind || '.' || _change, coalesce(_id, _room), _room,
+            CASE _kind
+            WHEN 'room' THEN json_build_object('value', _value)
+            ELSE json_build_object('name', _details -> 'who' ->> 'name', 'role', _details ->> 'role',
+                                   'until', _details -> 'until', 'reason', _details ->> 'reason')
+            END::text);
     IF _kind = 'room' THEN
         UPDATE rooms SET
             title = CASE WHEN _change = 'title' AND json_typeof(_value) = 'string'

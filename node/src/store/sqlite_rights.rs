@@ -1,7 +1,7 @@
 //! What the SQLite file keeps of a room and its people follows the room's log.
 
 use actors::{
-    ports::StoreError,
+    ports::{Append, StoreError},
     rights::{RoomRights, Roster},
 };
 use protocol::{Event, EventBody, Person, RoomChange, event::RoomValue};
@@ -105,6 +105,30 @@ async fn note_room(
         .bind(rights.archived)
         .bind(signed(rights.slow_mode_seconds))
         .bind(room)
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(classify)
+}
+
+/// Keeps who did it for the record.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    append: &Append,
+    at: i64,
+) -> Result<(), StoreError> {
+    let Some(audit) = append.audit() else {
+        return Ok(());
+    };
+    let sql = "INSERT INTO audit (at, actor, actor_name, action, target, room, details) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    sqlx::query(sql)
+        .bind(at)
+        .bind(&*audit.actor.id)
+        .bind(&*audit.actor.name)
+        .bind(audit.action)
+        .bind(&*audit.target)
+        .bind(audit.room.as_deref())
+        .bind(audit.details)
         .execute(connection)
         .await
         .map(drop)

@@ -19,7 +19,7 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::caller::{Body, Caller, Named, Query, denied, room_name};
+use super::caller::{Body, Caller, Named, Query, denied, room_name, store_problem};
 use crate::http::problem::Problem;
 
 /// Members on a page, unless asked otherwise.
@@ -251,10 +251,7 @@ impl Caller {
             return Ok(self.user.person.clone());
         }
         let system = &self.serving.system;
-        let found = system
-            .room(&target.room)
-            .await
-            .map_err(super::caller::store_problem)?;
+        let found = system.room(&target.room).await.map_err(store_problem)?;
         let (_, roster) = found.ok_or_else(|| denied(ErrorCode::NotFound))?;
         // Who may not see the room does not learn who is in it.
         rights::decide(Operation::Read, &self.user, &roster, system.clock().now_ms()).map_err(denied)?;
@@ -262,12 +259,19 @@ impl Caller {
             return Ok(known.person.clone());
         }
         let present = self.room_actor(&target.room)?.people(&self.user).await?;
-        let present = present
-            .users
-            .into_iter()
-            .flatten()
-            .find(|person| *person.id == *target.id);
-        present.ok_or_else(|| Problem::new(ErrorCode::NotFound, "there is no such person"))
+        let mut present = present.users.into_iter().flatten();
+        if let Some(present) = present.find(|person| *person.id == *target.id) {
+            return Ok(present);
+        }
+        self.account(&target.id).await
+    }
+
+    /// The person who has the account of that id.
+    pub(super) async fn account(&self, id: &str) -> Result<Person, Problem> {
+        let found = self.people().store().account(id).await.map_err(store_problem)?;
+        found
+            .map(|account| account.person)
+            .ok_or_else(|| Problem::new(ErrorCode::NotFound, format!("there is nobody with the id `{id}`")))
     }
 }
 

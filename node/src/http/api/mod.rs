@@ -3,6 +3,7 @@
 mod administration;
 mod bans;
 mod caller;
+mod directs;
 mod invites;
 mod keys;
 mod members;
@@ -58,6 +59,7 @@ pub(super) fn routes() -> Router<Arc<Gate>> {
         .route("/rooms/{room}/invites", get(invites::list).post(invites::make))
         .route("/rooms/{room}/invites/{invite}", delete(invites::remove))
         .route("/invites/accept", post(invites::accept))
+        .route("/directs", post(directs::make))
         .route("/users", get(users::list).post(users::sign_up))
         .route("/users/me", get(users::me).patch(users::change))
         .route(

@@ -1,0 +1,91 @@
+//! Direct rooms: made for two or more people, and found again by the same ones.
+
+use actors::{
+    ports::NewRoom,
+    rights::{Operation, Role, Visibility},
+};
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use protocol::{ErrorCode, Person, RoomName, client::check_label, limits::MAX_ID_BYTES};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    caller::{Body, Caller, room_name, store_problem},
+    visitor::field,
+};
+use crate::http::problem::Problem;
+
+/// Most people in a direct room, with the one who makes it.
+const MAX_PEOPLE: usize = 20;
+
+/// Whom a direct room is for, beside the one who makes it.
+#[derive(Deserialize)]
+pub(super) struct Make {
+    users: Vec<String>,
+}
+
+/// The direct room of these people: 201 if it was made now, 200 if it was there.
+pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Response, Problem> {
+    caller.not_guest()?;
+    if !caller.user.scopes.moderate {
+        return Err(Problem::new(
+            ErrorCode::Forbidden,
+            "this API key is not good for `moderate`",
+        ));
+    }
+    let people = caller.together(body.users).await?;
+    let name = name_of(&people)?;
+    caller.take_send()?;
+    let room = NewRoom {
+        title: title_of(&people).into(),
+        visibility: Visibility::Direct,
+        members: people.into_iter().map(|person| (person, Role::Member)).collect(),
+        name: name.clone(),
+    };
+    let store = caller.serving.system.store();
+    let (_, made) = store.create_room(&room).await.map_err(store_problem)?;
+    let (record, roster) = caller.room(&name, Operation::Read).await?;
+    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
+    let place = format!("/api/v1/rooms/{name}");
+    let room = Json(caller.shown(record, &roster));
+    Ok((status, [(header::LOCATION, place)], room).into_response())
+}
+
+impl Caller {
+    /// The caller, first, and the others, each once.
+    async fn together(&self, ids: Vec<String>) -> Result<Vec<Person>, Problem> {
+        let mut people = vec![self.user.person.clone()];
+        if ids.len() >= MAX_PEOPLE {
+            let rule = format!("at most {} others", MAX_PEOPLE - 1);
+            return Err(field("users", &rule));
+        }
+        for id in ids {
+            check_label("users", &id, MAX_ID_BYTES)?;
+            if people.iter().all(|person| *person.id != *id) {
+                people.push(self.account(&id).await?);
+            }
+        }
+        if people.len() < 2 {
+            return Err(field("users", "must name somebody else"));
+        }
+        Ok(people)
+    }
+}
+
+/// The same people have the same room, whoever of them asks.
+fn name_of(people: &[Person]) -> Result<RoomName, Problem> {
+    let mut ids: Vec<&str> = people.iter().map(|person| &*person.id).collect();
+    ids.sort_unstable();
+    let digest = Sha256::digest(ids.join("\n"));
+    let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
+    room_name("room", &format!("direct-{hex}"))
+}
+
+fn title_of(people: &[Person]) -> String {
+    let names: Vec<&str> = people.iter().map(|person| &*person.name).collect();
+    names.join(", ")
+}
