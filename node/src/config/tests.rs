@@ -320,7 +320,10 @@ fn what_does_not_fit_together_is_told() {
     assert!(told.contains("rediss://"), "{told}");
 
     let two = [
-        ("HUBBUB__AUTH__JWT__SECRET", "a secret that is long enough to sign with"),
+        (
+            "HUBBUB__AUTH__JWT__SECRET",
+            "a secret that is long enough to sign with",
+        ),
         ("HUBBUB__AUTH__JWT__JWKS_FILE", "/keys.json"),
     ];
     let told = load(&environment(&two)).unwrap_err().to_string();
@@ -368,7 +371,10 @@ fn passwords_are_never_shown() {
             "postgres://u:hunter2@db/h?sslpassword=hunter2&sslmode=require",
         ),
         ("HUBBUB__BUS__URL", "rediss://:hunter2@cache:6380"),
-        ("HUBBUB__AUTH__JWT__SECRET", "hunter2 and enough more to be a secret"),
+        (
+            "HUBBUB__AUTH__JWT__SECRET",
+            "hunter2 and enough more to be a secret",
+        ),
     ]))
     .unwrap();
     let printed = config.to_toml().unwrap();
