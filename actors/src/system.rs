@@ -152,7 +152,7 @@ impl System {
             return Ok(None);
         };
         let members = self.context.store.members(name).await?;
-        let roster = Roster::new(record.rights, members);
+        let roster = Roster::new(record.rights, members).of(name.clone());
         Ok(Some((record, roster)))
     }
 

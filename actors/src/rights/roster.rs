@@ -2,15 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol::{Event, EventBody, MemberChange, RoomChange, event::RoomValue};
+use protocol::{Event, EventBody, MemberChange, RoomChange, RoomName, event::RoomValue};
 
 use super::{Membership, NO_END, Role, RoomRights, Visibility};
-use crate::ports::Change;
+use crate::{context::User, ports::Change};
 
 /// Follows a room's log. Every event says what is so from then on, so that events which the roster knows already do no
 /// harm.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
+    room: Option<RoomName>,
     rights: RoomRights,
     members: HashMap<Arc<str>, Membership>,
 }
@@ -22,9 +23,27 @@ impl Roster {
             .into_iter()
             .map(|member| (Arc::clone(member.id()), member));
         Self {
+            room: None,
             rights,
             members: members.collect(),
         }
+    }
+
+    /// The same for the room of that name, in which credentials may give roles.
+    #[must_use]
+    pub fn of(self, room: RoomName) -> Self {
+        Self {
+            room: Some(room),
+            ..self
+        }
+    }
+
+    /// What `user` has as a role: by the room's log, or by their credential while they are not banned.
+    pub(super) fn role(&self, user: &User, now_ms: u64) -> Option<Role> {
+        let known = self.get(&user.person.id);
+        let given = self.room.as_ref().and_then(|room| user.roles.get(room)).copied();
+        let given = given.filter(|_| !known.is_some_and(|known| known.is_banned(now_ms)));
+        known.and_then(|known| known.role).max(given)
     }
 
     /// What the room is like.

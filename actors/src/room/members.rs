@@ -100,7 +100,7 @@ impl Live {
         let later: Vec<Event> = recent.iter().filter(|event| event.seq > head).cloned().collect();
         let messages: Vec<Event> = recent.iter().filter(|event| event.seq <= head).cloned().collect();
         let mut live = Self {
-            roster: Roster::new(loaded.record.rights, loaded.members),
+            roster: Roster::new(loaded.record.rights, loaded.members).of(loaded.record.name),
             title: loaded.record.title,
             log: RoomLog::new(head, recent, ring),
             subscribers: Vec::new(),
@@ -294,7 +294,7 @@ impl Live {
         let joined = Joined {
             title: Arc::clone(&self.title),
             head,
-            role: self.roster.role_of(&join.user),
+            role: self.roster.role_of(&join.user, cx.context.clock.now_ms()),
             members: self.presence.count(),
             reset,
         };
