@@ -96,6 +96,8 @@ macro_rules! store_conformance {
                 members_and_rights_follow_the_log
                 a_room_begins_with_its_members
                 rooms_are_listed_to_who_can_see_them
+                a_search_knows_every_letters_case
+                authors_are_known_by_their_last_name
                 invite_links_count_and_end
             }
             service {

@@ -206,6 +206,16 @@ impl RoomLog {
         )
     }
 
+    /// Who wrote here with a `cid` under that id.
+    pub(super) fn author(&self, id: &str) -> Option<Person> {
+        let theirs = |event: &&Event| *event.user.id == *id && event.cid.is_some();
+        self.events
+            .iter()
+            .rev()
+            .find(theirs)
+            .map(|event| event.user.clone())
+    }
+
     /// The author of the message at `seq`; `None` if there is no message.
     fn author_of(&self, seq: u64) -> Option<&Person> {
         let event = self.event(seq)?;

@@ -8,13 +8,13 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use protocol::RoomName;
+use protocol::{Person, RoomName};
 
 use super::{accounts::Book, log::RoomLog};
 use crate::{
     ports::{
         Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
-        RoomRecord, Store, StoreError, StoreStatus,
+        RoomRecord, Store, StoreError, StoreStatus, search_text,
     },
     rights::{Membership, Visibility},
 };
@@ -40,6 +40,7 @@ pub enum Call {
     Invites,
     Heads,
     Page,
+    Author,
     MarkRead,
     ReadMark,
     SharedKey,
@@ -311,6 +312,15 @@ impl Store for MemoryStore {
         .await
     }
 
+    async fn return_invite(&self, id: &str) -> Result<(), StoreError> {
+        self.call(Call::Invites, |data| {
+            if let Some(link) = data.invites.iter_mut().find(|link| *link.id == *id) {
+                link.uses_left = link.uses_left.map(|left| left + 1);
+            }
+        })
+        .await
+    }
+
     async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
         self.call(Call::Invites, |data| {
             let before = data.invites.len();
@@ -334,6 +344,11 @@ impl Store for MemoryStore {
             data.rooms.get(room).map(page).unwrap_or_default()
         })
         .await
+    }
+
+    async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {
+        self.call(Call::Author, |data| data.rooms.get(room)?.author(id))
+            .await
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {
@@ -374,10 +389,10 @@ fn is_asked_for(log: &RoomLog, query: &RoomQuery) -> bool {
         Some(id) => record.rights.visibility == Visibility::Public || log.concerns(id),
         None => record.rights.visibility != Visibility::Direct,
     };
-    let found = query.search.as_ref().is_none_or(|text| {
-        let text = text.to_lowercase();
-        record.name.as_str().contains(&text) || record.title.to_lowercase().contains(&text)
-    });
+    let found = query
+        .search
+        .as_ref()
+        .is_none_or(|text| search_text(&record.name, &record.title).contains(&text.to_lowercase()));
     seen && found && query.after.as_ref().is_none_or(|after| record.name > *after)
 }
 

@@ -16,5 +16,5 @@ pub use accounts::{
 pub use bus::{Bus, BusError, BusEvent, Topic};
 pub use store::{
     Append, Change, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
-    RoomRecord, Store, StoreError, StoreStatus,
+    RoomRecord, Store, StoreError, StoreStatus, search_text,
 };

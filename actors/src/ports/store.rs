@@ -122,12 +122,18 @@ pub struct NewRoom {
 pub struct RoomQuery {
     /// Public rooms, and those that this person has a role in or is invited to. `None`: all but direct ones.
     pub seen_by: Option<Arc<str>>,
-    /// Only rooms whose name or title contains this, in any case.
+    /// Only rooms whose [`search_text`] contains this, both in lower case.
     pub search: Option<Arc<str>>,
     /// Only rooms behind this name.
     pub after: Option<RoomName>,
     /// At most so many.
     pub limit: u64,
+}
+
+/// What a room is found by: its name and its title, in lower case as Unicode has it. Databases differ in which letters
+/// they know, so stores keep this text instead of asking theirs.
+pub fn search_text(name: &RoomName, title: &str) -> String {
+    format!("{name}\n{title}").to_lowercase()
 }
 
 /// A link by which people become members of a room.
@@ -259,6 +265,9 @@ pub trait Store: Send + Sync + 'static {
     /// Counts one use of a link, in one step with the check that it can be used at `now_ms`. Returns whether it could.
     async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError>;
 
+    /// Takes back one [`Self::use_invite`] that let nobody in. Does nothing where the link is gone.
+    async fn return_invite(&self, id: &str) -> Result<(), StoreError>;
+
     /// Ends an invite link of the room. Returns whether there was one.
     async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError>;
 
@@ -267,6 +276,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A page of a room's events; empty where the room does not exist.
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError>;
+
+    /// Who wrote in the room with a `cid` under that id, with the name of their last such event.
+    async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError>;
 
     /// Moves read markers forward; one that is further already stays. Rooms that do not exist are skipped.
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError>;

@@ -109,7 +109,8 @@ impl Roster {
         }
     }
 
-    fn change_room(&mut self, change: RoomChange, value: &RoomValue) -> bool {
+    /// Takes over a change of the room itself. Returns whether it is about rights.
+    pub fn change_room(&mut self, change: RoomChange, value: &RoomValue) -> bool {
         match (change, value) {
             (RoomChange::Visibility, RoomValue::Text(word)) => {
                 if let Some(visibility) = Visibility::parse(word) {

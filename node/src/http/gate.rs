@@ -11,7 +11,7 @@ use std::{
 use actors::{System, metrics::Metrics};
 use ipnet::IpNet;
 
-use super::admission::Admission;
+use super::{admission::Admission, turns::Turns};
 use crate::{
     auth::Authenticator,
     config::{Auth, Config, Limits, Origin},
@@ -39,6 +39,8 @@ pub(crate) struct Serving {
     pub(super) registration: bool,
     /// How long a session lasts.
     pub(super) session_lasts: Duration,
+    /// For accepting invite links.
+    pub(super) accepting: Turns,
     draining: Arc<AtomicBool>,
 }
 
@@ -73,6 +75,7 @@ impl Gate {
                 authenticator,
                 registration: self.auth.registration,
                 session_lasts: DAY * self.auth.session_days,
+                accepting: Turns::new(),
                 draining,
             })
         });

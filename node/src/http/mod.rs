@@ -8,6 +8,7 @@ pub(crate) mod gate;
 mod health;
 pub(crate) mod listener;
 mod problem;
+mod turns;
 mod ui;
 mod ws;
 

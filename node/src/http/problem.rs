@@ -47,6 +47,11 @@ impl Problem {
         }
     }
 
+    /// What it is, for programs.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
     /// The same with these headers in addition.
     pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
         Self {

@@ -25,22 +25,68 @@ pub(super) fn classify(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// SQLSTATE of Postgres (its appendix A), result codes of SQLite (`sqlite3_extended_errcode`).
+/// SQLSTATE of Postgres (its appendix A) has five characters; extended result codes of SQLite
+/// (`sqlite3_extended_errcode`) are shorter numbers, with what they are a kind of in the low byte.
 fn by_code(code: &str, text: String) -> StoreError {
+    if code.len() < 5 {
+        return match code.parse::<u32>().map(|code| code & 0xff) {
+            // SQLITE_BUSY.
+            Ok(5) => StoreError::Timeout(text),
+            // SQLITE_READONLY, SQLITE_FULL.
+            Ok(8 | 13) => StoreError::Full(text),
+            // SQLITE_IOERR, SQLITE_CANTOPEN.
+            Ok(10 | 14) => StoreError::Down(text),
+            _ => StoreError::Internal(text),
+        };
+    }
     match code {
-        // Statement timeout, lock timeout; SQLITE_BUSY and its kinds.
-        "57014" | "55P03" | "5" | "261" | "517" => StoreError::Timeout(text),
-        // Disk full, read-only transaction; SQLITE_FULL, SQLITE_READONLY.
-        "53100" | "25006" | "13" | "8" | "1032" => StoreError::Full(text),
-        // SQLITE_IOERR, SQLITE_CANTOPEN.
-        "10" | "14" => StoreError::Down(text),
+        // Statement timeout, lock timeout.
+        "57014" | "55P03" => StoreError::Timeout(text),
+        // Disk full, read-only transaction.
+        "53100" | "25006" => StoreError::Full(text),
         // Connection exceptions, operator intervention, resources, wrong credentials.
         _ if ["08", "57", "53", "28"]
             .iter()
-            .any(|class| code.len() == 5 && code.starts_with(class)) =>
+            .any(|class| code.starts_with(class)) =>
         {
             StoreError::Down(text)
         }
         _ => StoreError::Internal(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(code: &str) -> &'static str {
+        match by_code(code, String::new()) {
+            StoreError::Down(_) => "down",
+            StoreError::Timeout(_) => "timeout",
+            StoreError::Full(_) => "full",
+            StoreError::Constraint(_) => "constraint",
+            StoreError::Internal(_) => "internal",
+        }
+    }
+
+    #[test]
+    fn every_kind_of_a_result_code_means_the_same() {
+        for (codes, meaning) in [
+            // Plain, then read, write, fsync of IOERR; the others' kinds likewise.
+            (&["10", "266", "778", "1034", "6410"][..], "down"),
+            (&["14", "270", "526"], "down"),
+            (&["5", "261", "517", "773"], "timeout"),
+            (&["13"], "full"),
+            (&["8", "264", "520", "1032"], "full"),
+            (&["1", "11", "267", "", "x"], "internal"),
+            (&["57014", "55P03"], "timeout"),
+            (&["53100", "25006"], "full"),
+            (&["08006", "57P01", "53300", "28P01"], "down"),
+            (&["42P01", "10000"], "internal"),
+        ] {
+            for code in codes {
+                assert_eq!(name(code), meaning, "{code}");
+            }
+        }
     }
 }

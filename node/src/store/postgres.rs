@@ -5,12 +5,12 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 use actors::{
     ports::{
         Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
-        RoomRecord, Store, StoreError, StoreStatus,
+        RoomRecord, Store, StoreError, StoreStatus, search_text,
     },
     rights::Membership,
 };
 use async_trait::async_trait;
-use protocol::{RoomName, client::PageBound};
+use protocol::{Person, RoomName, client::PageBound};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -163,12 +163,13 @@ impl Store for PostgresStore {
 
     async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
         let mut transaction = Box::pin(self.pool.begin()).await.map_err(classify)?;
-        let sql = "INSERT INTO rooms (name, title, visibility, created_at) VALUES ($1, $2, $3, unix_ms())
+        let sql = "INSERT INTO rooms (name, title, visibility, search, created_at) VALUES ($1, $2, $3, $4, unix_ms())
                    ON CONFLICT DO NOTHING";
         let inserted = sqlx::query(sql)
             .bind(room.name.as_str())
             .bind(&*room.title)
             .bind(room.visibility.as_str())
+            .bind(search_text(&room.name, &room.title))
             .execute(&mut *transaction)
             .await
             .map_err(classify)?;
@@ -190,13 +191,12 @@ impl Store for PostgresStore {
                      AND CASE WHEN $2::text IS NULL THEN visibility <> 'direct'
                               ELSE visibility = 'public' OR EXISTS (SELECT FROM members
                                    WHERE room = rooms.name AND user_id = $2 AND (role IS NOT NULL OR invited)) END
-                     AND ($3::text IS NULL OR position(lower($3) IN lower(name)) > 0
-                                           OR position(lower($3) IN lower(title)) > 0)
+                     AND ($3::text IS NULL OR position($3 IN search) > 0)
                    ORDER BY name LIMIT $4";
         let rows: Vec<RoomRow> = sqlx::query_as(sql)
             .bind(query.after.as_ref().map_or("", RoomName::as_str))
             .bind(query.seen_by.as_deref())
-            .bind(query.search.as_deref())
+            .bind(query.search.as_deref().map(str::to_lowercase))
             .bind(signed(query.limit))
             .fetch_all(&self.pool)
             .await
@@ -267,6 +267,15 @@ impl Store for PostgresStore {
         Ok(used.rows_affected() > 0)
     }
 
+    async fn return_invite(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE invites SET uses_left = uses_left + 1 WHERE id = $1")
+            .bind(id)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(classify)
+    }
+
     async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
         let removed = sqlx::query("DELETE FROM invites WHERE room = $1 AND id = $2")
             .bind(room.as_str())
@@ -313,6 +322,22 @@ impl Store for PostgresStore {
             .await
             .map_err(classify)?;
         page(rows, &request)
+    }
+
+    async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {
+        // Only events with a cid: those have an index by author.
+        let sql = "SELECT author_name FROM events WHERE room = $1 AND author = $2 AND cid IS NOT NULL
+                   ORDER BY seq DESC LIMIT 1";
+        let name: Option<String> = sqlx::query_scalar(sql)
+            .bind(room.as_str())
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(classify)?;
+        Ok(name.map(|name| Person {
+            id: id.into(),
+            name: name.into(),
+        }))
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {

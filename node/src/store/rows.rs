@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actors::{
-    ports::{Append, Change, EventPage, InviteLink, PageRequest, RoomRecord, StoreError},
+    ports::{Append, Change, EventPage, InviteLink, PageRequest, RoomRecord, StoreError, search_text},
     rights::{Membership, Role, RoomRights, Visibility},
 };
 use protocol::{
@@ -84,6 +84,9 @@ enum Details {
     Room {
         change: String,
         value: RoomValue,
+        /// Of a new title: what the room is found by from then on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        search: Option<String>,
     },
 }
 
@@ -151,9 +154,14 @@ impl NewEvent {
                 }
             }
             Change::Room { change, value } => {
+                let search = match (change, value) {
+                    (RoomChange::Title, RoomValue::Text(title)) => Some(search_text(&append.room, title)),
+                    _ => None,
+                };
                 let details = Details::Room {
                     change: change.as_str().to_owned(),
                     value: value.clone(),
+                    search,
                 };
                 Self {
                     kind: "room",
@@ -210,7 +218,7 @@ impl TryFrom<EventRow> for Event {
                             reason,
                         }
                     }
-                    Details::Room { change, value } => {
+                    Details::Room { change, value, .. } => {
                         let change = RoomChange::parse(&change).ok_or_else(|| incomplete("change"))?;
                         EventBody::Room { change, value }
                     }

@@ -5,12 +5,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use actors::{
     ports::{
         Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery, RoomRecord, Store,
-        StoreError, StoreStatus,
+        StoreError, StoreStatus, search_text,
     },
     rights::Membership,
 };
 use async_trait::async_trait;
-use protocol::{RoomName, client::PageBound};
+use protocol::{Person, RoomName, client::PageBound};
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -24,6 +24,8 @@ use super::{
 
 /// Connections for reading, beside the one that writes.
 const READERS: u32 = 4;
+/// How long a call waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -61,12 +63,14 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT);
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options.clone())
             .await
             .map_err(|error| unusable(&error))?;
         MIGRATIONS.run(&writer).await.map_err(|error| unusable(&error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
         Ok(Self { writer, readers })
     }
@@ -94,11 +98,13 @@ impl Store for SqliteStore {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(classify)?;
-        let sql = "INSERT INTO rooms (name, title, visibility, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+        let sql = "INSERT INTO rooms (name, title, visibility, search, created_at) VALUES (?, ?, ?, ?, ?)
+                   ON CONFLICT DO NOTHING";
         let inserted = sqlx::query(sql)
             .bind(room.name.as_str())
             .bind(&*room.title)
             .bind(room.visibility.as_str())
+            .bind(search_text(&room.name, &room.title))
             .bind(sqlite_append::now_ms())
             .execute(&mut *transaction)
             .await
@@ -121,12 +127,12 @@ impl Store for SqliteStore {
                      AND CASE WHEN ?2 IS NULL THEN visibility <> 'direct'
                               ELSE visibility = 'public' OR EXISTS (SELECT 1 FROM members
                                    WHERE room = rooms.name AND user_id = ?2 AND (role IS NOT NULL OR invited)) END
-                     AND (?3 IS NULL OR instr(lower(name), lower(?3)) OR instr(lower(title), lower(?3)))
+                     AND (?3 IS NULL OR instr(search, ?3))
                    ORDER BY name LIMIT ?4";
         let rows: Vec<RoomRow> = sqlx::query_as(sql)
             .bind(query.after.as_ref().map_or("", RoomName::as_str))
             .bind(query.seen_by.as_deref())
-            .bind(query.search.as_deref())
+            .bind(query.search.as_deref().map(str::to_lowercase))
             .bind(signed(query.limit))
             .fetch_all(&self.readers)
             .await
@@ -197,6 +203,15 @@ impl Store for SqliteStore {
         Ok(used.rows_affected() > 0)
     }
 
+    async fn return_invite(&self, id: &str) -> Result<(), StoreError> {
+        sqlx::query("UPDATE invites SET uses_left = uses_left + 1 WHERE id = ?")
+            .bind(id)
+            .execute(&self.writer)
+            .await
+            .map(drop)
+            .map_err(classify)
+    }
+
     async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
         let removed = sqlx::query("DELETE FROM invites WHERE room = ? AND id = ?")
             .bind(room.as_str())
@@ -242,6 +257,22 @@ impl Store for SqliteStore {
             .await
             .map_err(classify)?;
         page(rows, &request)
+    }
+
+    async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {
+        // Only events with a cid: those have an index by author.
+        let sql = "SELECT author_name FROM events WHERE room = ? AND author = ? AND cid IS NOT NULL
+                   ORDER BY seq DESC LIMIT 1";
+        let name: Option<String> = sqlx::query_scalar(sql)
+            .bind(room.as_str())
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(classify)?;
+        Ok(name.map(|name| Person {
+            id: id.into(),
+            name: name.into(),
+        }))
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {
@@ -308,5 +339,23 @@ impl Store for SqliteStore {
             .await
             .map_err(classify)?;
         Ok(epoch.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gets_no_connection_is_told_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("hubbub.db")).await.unwrap();
+        let _held = store.writer.acquire().await.unwrap();
+        let since = Instant::now();
+        let refused = store.return_invite("x").await;
+        assert!(matches!(refused, Err(StoreError::Timeout(_))), "{refused:?}");
+        assert!(since.elapsed() < ACQUIRE_TIMEOUT * 5, "{:?}", since.elapsed());
     }
 }

@@ -130,7 +130,7 @@ async fn append_one(
     }
     if matches!(append.change, Change::Member { .. } | Change::Room { .. }) {
         let event = append.to_event(unsigned(standing.head), unsigned(standing.at));
-        sqlite_rights::note(connection, append.room.as_str(), &event).await?;
+        sqlite_rights::note(connection, &append.room, &event).await?;
         sqlite_rights::record(connection, append, standing.at).await?;
     }
     Ok(Outcome::Written {

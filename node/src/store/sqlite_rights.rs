@@ -1,10 +1,10 @@
 //! What the SQLite file keeps of a room and its people follows the room's log.
 
 use actors::{
-    ports::{Append, StoreError},
+    ports::{Append, StoreError, search_text},
     rights::{RoomRights, Roster},
 };
-use protocol::{Event, EventBody, Person, RoomChange, event::RoomValue};
+use protocol::{Event, EventBody, Person, RoomChange, RoomName, event::RoomValue};
 use sqlx::SqliteConnection;
 
 use super::{
@@ -15,11 +15,11 @@ use super::{
 /// Takes over what a `member` or `room` event says.
 pub(super) async fn note(
     connection: &mut SqliteConnection,
-    room: &str,
+    room: &RoomName,
     event: &Event,
 ) -> Result<(), StoreError> {
     match &event.body {
-        EventBody::Member { who, .. } => note_member(connection, room, event, who).await,
+        EventBody::Member { who, .. } => note_member(connection, room.as_str(), event, who).await,
         EventBody::Room { change, value } => note_room(connection, room, event, *change, value).await,
         _ => Ok(()),
     }
@@ -85,31 +85,31 @@ async fn note_member(
 
 async fn note_room(
     connection: &mut SqliteConnection,
-    room: &str,
+    room: &RoomName,
     event: &Event,
     change: RoomChange,
     value: &RoomValue,
 ) -> Result<(), StoreError> {
-    let text = match (change, value) {
-        (RoomChange::Title, RoomValue::Text(text)) => {
-            Some(("UPDATE rooms SET title = ? WHERE name = ?", text))
-        }
-        (RoomChange::Topic, RoomValue::Text(text)) => {
-            Some(("UPDATE rooms SET topic = ? WHERE name = ?", text))
-        }
-        _ => None,
-    };
-    if let Some((sql, text)) = text {
-        let written = sqlx::query(sql)
-            .bind(&**text)
-            .bind(room)
+    if let (RoomChange::Title, RoomValue::Text(title)) = (change, value) {
+        let written = sqlx::query("UPDATE rooms SET title = ?, search = ? WHERE name = ?")
+            .bind(&**title)
+            .bind(search_text(room, title))
+            .bind(room.as_str())
+            .execute(connection)
+            .await;
+        return written.map(drop).map_err(classify);
+    }
+    if let (RoomChange::Topic, RoomValue::Text(topic)) = (change, value) {
+        let written = sqlx::query("UPDATE rooms SET topic = ? WHERE name = ?")
+            .bind(&**topic)
+            .bind(room.as_str())
             .execute(connection)
             .await;
         return written.map(drop).map_err(classify);
     }
     let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms WHERE name = ?";
     let row: RoomRow = sqlx::query_as(sql)
-        .bind(room)
+        .bind(room.as_str())
         .fetch_one(&mut *connection)
         .await
         .map_err(classify)?;
@@ -120,7 +120,7 @@ async fn note_room(
         .bind(rights.visibility.as_str())
         .bind(rights.archived)
         .bind(signed(rights.slow_mode_seconds))
-        .bind(room)
+        .bind(room.as_str())
         .execute(connection)
         .await
         .map(drop)

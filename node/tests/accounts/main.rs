@@ -15,6 +15,7 @@ mod command;
 mod guessing;
 mod names;
 mod revocation;
+mod rooms;
 mod sessions;
 mod sign_in;
 mod sites;

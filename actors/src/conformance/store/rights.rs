@@ -1,6 +1,6 @@
 //! Members, what a room is like, and invite links.
 
-use protocol::{MemberChange, RoomChange, client::PageBound, event::RoomValue};
+use protocol::{MemberChange, RoomChange, RoomName, client::PageBound, event::RoomValue};
 
 use super::{Nodes, script::*};
 use crate::{
@@ -164,6 +164,50 @@ pub async fn rooms_are_listed_to_who_can_see_them(nodes: Nodes) {
     assert_eq!(list(Some("ann"), Some("_")).await.len(), 0);
 }
 
+/// Large and small letters are the same in a search, whatever their script, also after a room was renamed.
+pub async fn a_search_knows_every_letters_case(nodes: Nodes) {
+    let room = NewRoom {
+        title: "Großer ÄRGER, Ελλάδα".into(),
+        ..NewRoom::public(room_name("room"))
+    };
+    nodes.a.create_room(&room).await.unwrap();
+    let finds = async |search: &str| {
+        let query = RoomQuery {
+            search: Some(search.into()),
+            limit: 10,
+            ..RoomQuery::default()
+        };
+        nodes.b.rooms(&query).await.unwrap().len() == 1
+    };
+    for text in ["ÄRGER", "ärger", "Ärger", "GROßER", "ΕΛΛΆΔΑ", "ROOM"] {
+        assert!(finds(text).await, "{text}");
+    }
+    assert!(!finds("жук").await);
+    let title = Change::Room {
+        change: RoomChange::Title,
+        value: RoomValue::Text("ЖУК".into()),
+    };
+    write(&nodes.a, Pen::new(&room.name, "ann").entry("", title)).await;
+    assert!(finds("жук").await);
+    assert!(!finds("ärger").await, "that was the old title");
+}
+
+/// Who wrote is known by the name of then, also when they are gone.
+pub async fn authors_are_known_by_their_last_name(nodes: Nodes) {
+    let (ann, bob) = room_with_two(&nodes, "room").await;
+    write(&nodes.a, ann.message("1", "x")).await;
+    write(&nodes.a, bob.message("1", "x")).await;
+    let mut renamed = ann.message("2", "x");
+    renamed.author.name = "Annabel".into();
+    write(&nodes.a, renamed.clone()).await;
+    write(&nodes.a, bob.message("2", "x")).await;
+    let author = async |room: &RoomName, id: &str| nodes.b.author(room, id).await.unwrap();
+    assert_eq!(author(&ann.room, "ann").await, Some(renamed.author));
+    assert_eq!(author(&ann.room, "bob").await, Some(person("bob")));
+    assert_eq!(author(&ann.room, "eve").await, None);
+    assert_eq!(author(&room_name("nowhere"), "ann").await, None);
+}
+
 /// A link lets in as many as it says, as long as it says, also when all come at once.
 pub async fn invite_links_count_and_end(nodes: Nodes) {
     let room = make_room(&nodes.a, "room").await;
@@ -204,6 +248,16 @@ pub async fn invite_links_count_and_end(nodes: Nodes) {
         used += usize::from(one.await.unwrap());
     }
     assert_eq!(used, 3);
+    nodes.b.return_invite("a").await.unwrap();
+    assert!(nodes.a.use_invite("a", 2_000).await.unwrap(), "given back");
+    assert!(!nodes.b.use_invite("a", 2_000).await.unwrap());
+    for id in ["b", "nothing"] {
+        nodes.b.return_invite(id).await.unwrap();
+    }
+    assert_eq!(
+        nodes.a.invite(&b.secret_hash, 2_000).await.unwrap(),
+        Some(b.clone())
+    );
     assert_eq!(
         nodes.b.invite(&a.secret_hash, 2_000).await.unwrap(),
         None,

@@ -125,15 +125,20 @@ impl Query {
             })
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+    /// The parameter of that name. No parameter has control characters in it; no store must see them.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        match found.map(|(_, value)| value.as_str()) {
+            Some(value) if value.chars().any(char::is_control) => {
+                let detail = format!("`{name}`: must not contain control characters");
+                Err(Problem::new(ErrorCode::BadRequest, detail))
+            }
+            value => Ok(value),
+        }
     }
 
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
-        self.text(name)
+        self.text(name)?
             .map(|text| {
                 let detail = || format!("`{name}`: must be an integer from 0");
                 text.parse()

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actors::{ports::InviteLink, rights::Operation};
 use axum::{
     Json,
-    extract::Path,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -14,8 +13,12 @@ use protocol::{ErrorCode, Person, RoomName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::caller::{Body, Caller, Named, room_name, store_problem};
-use super::rooms::Room;
+use super::{
+    caller::{Body, Caller, Named, store_problem},
+    members::Target,
+    rooms::Room,
+    visitor::internal,
+};
 use crate::http::problem::Problem;
 
 /// Longest life of a link, in seconds: a year.
@@ -98,9 +101,11 @@ pub(super) async fn make(
 
 pub(super) async fn remove(
     caller: Caller,
-    Path((room, invite)): Path<(String, String)>,
+    Target {
+        room: name,
+        id: invite,
+    }: Target,
 ) -> Result<StatusCode, Problem> {
-    let name = room_name("room", &room)?;
     caller.room(&name, Operation::InviteLinks).await?;
     let store = caller.serving.system.store();
     if store.remove_invite(&name, &invite).await.map_err(store_problem)? {
@@ -113,15 +118,20 @@ pub(super) async fn remove(
 /// Becomes a member of the link's room. The token comes in the body: addresses end up in logs.
 pub(super) async fn accept(caller: Caller, Body(body): Body<Accept>) -> Result<Json<Room>, Problem> {
     caller.take_send()?;
+    // On its own, so that a caller who hangs up does not leave a use that let nobody in.
+    let task = tokio::spawn(join(caller, hash(&body.token)));
+    task.await.map_err(|error| {
+        tracing::error!(%error, "an invite link could not be accepted");
+        internal()
+    })?
+}
+
+async fn join(caller: Caller, secret_hash: [u8; 32]) -> Result<Json<Room>, Problem> {
+    // Who asks twice at the same time is a member at the second time.
+    let _turn = caller.serving.accepting.of(&caller.user.person.id).await;
     let system = &caller.serving.system;
     let now_ms = system.clock().now_ms();
-    let gone = || {
-        Problem::new(
-            ErrorCode::NotFound,
-            "this invite link is not valid, or not any more",
-        )
-    };
-    let found = system.store().invite(&hash(&body.token), now_ms).await;
+    let found = system.store().invite(&secret_hash, now_ms).await;
     let link = found.map_err(store_problem)?.ok_or_else(gone)?;
     let (record, roster) = caller.room(&link.room, Operation::JoinByLink).await?;
     let is_member = roster
@@ -130,17 +140,27 @@ pub(super) async fn accept(caller: Caller, Body(body): Body<Accept>) -> Result<J
     if is_member {
         return Ok(Json(caller.shown(record, &roster)));
     }
-    if !system
-        .store()
-        .use_invite(&link.id, now_ms)
-        .await
-        .map_err(store_problem)?
-    {
+    let room = caller.room_actor(&link.room)?;
+    let used = system.store().use_invite(&link.id, now_ms).await;
+    if !used.map_err(store_problem)? {
         return Err(gone());
     }
-    caller.room_actor(&link.room)?.join_by_link(&caller.user).await?;
+    let joined = room.join_by_link(&caller.user).await;
+    // Refused, or a member already by another node: nobody was let in by this use.
+    if !matches!(&joined, Ok(done) if done.seq.is_some()) {
+        let returned = system.store().return_invite(&link.id).await;
+        returned.map_err(store_problem)?;
+    }
+    joined?;
     let (record, roster) = caller.room(&link.room, Operation::Read).await?;
     Ok(Json(caller.shown(record, &roster)))
+}
+
+fn gone() -> Problem {
+    Problem::new(
+        ErrorCode::NotFound,
+        "this invite link is not valid, or not any more",
+    )
 }
 
 impl Link {

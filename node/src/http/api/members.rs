@@ -19,7 +19,10 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::caller::{Body, Caller, Named, Query, denied, room_name, store_problem};
+use super::{
+    caller::{Body, Caller, Named, Query, denied, room_name, store_problem},
+    visitor::{check_id, page_after},
+};
 use crate::http::problem::Problem;
 
 /// Members on a page, unless asked otherwise.
@@ -101,7 +104,7 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<MemberPage>, Problem> {
     let query = Query::parse(query.as_deref())?;
-    let after = query.text("after").unwrap_or_default();
+    let after = page_after(&query)?.unwrap_or_default();
     let limit = usize::try_from(query.limit(DEFAULT_MEMBERS, MAX_MEMBERS)?).unwrap_or(usize::MAX);
     let (_, roster) = caller.room(&name, Operation::Read).await?;
     let now_ms = caller.serving.system.clock().now_ms();
@@ -163,7 +166,8 @@ pub(super) async fn remove(
     target: Target,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let reason = Query::parse(query.as_deref())?.text("reason").map(str::to_owned);
+    let query = Query::parse(query.as_deref())?;
+    let reason = query.text("reason")?.map(str::to_owned);
     let change = if caller.is_meant(&target) {
         MemberChange::Left
     } else {
@@ -245,7 +249,7 @@ impl Caller {
         })
     }
 
-    /// Whom an address means: somebody known in the room, in it now, or signed up.
+    /// Whom an address means: somebody known in the room, in it now, signed up, or who wrote there and is gone.
     async fn whom(&self, target: &Target) -> Result<Person, Problem> {
         if self.is_meant(target) {
             return Ok(self.user.person.clone());
@@ -263,7 +267,13 @@ impl Caller {
         if let Some(present) = present.find(|person| *person.id == *target.id) {
             return Ok(present);
         }
-        self.account(&target.id).await
+        match self.account(&target.id).await {
+            Err(nobody) if nobody.code() == ErrorCode::NotFound => {
+                let author = system.store().author(&target.room, &target.id).await;
+                author.map_err(store_problem)?.ok_or(nobody)
+            }
+            account => account,
+        }
     }
 
     /// The person who has the account of that id.
@@ -297,10 +307,10 @@ impl Given {
     }
 }
 
-/// Somebody in a room, as the address names them.
+/// Somebody in a room, or something of it, as the address names them.
 pub(super) struct Target {
-    room: RoomName,
-    id: String,
+    pub(super) room: RoomName,
+    pub(super) id: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Target {
@@ -310,7 +320,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
         let path = Path::<(String, String)>::from_request_parts(parts, state).await;
         let (room, id) = path.map(|Path(path)| path).unwrap_or_default();
         let room = room_name("room", &room)?;
-        check_label("user", &id, MAX_ID_BYTES)?;
+        check_id("user", &id)?;
         Ok(Self { room, id })
     }
 }

@@ -100,7 +100,7 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Committed>, Problem> {
     let query = Query::parse(query.as_deref())?;
-    let cid = query.text("cid").unwrap_or_default();
+    let cid = query.text("cid")?.unwrap_or_default();
     let change = Change::Delete {
         target,
         any_author: false,

@@ -94,10 +94,10 @@ pub(super) struct Alter {
 pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPage>, Problem> {
     let query = Query::parse(query.as_deref())?;
     let after = query
-        .text("after")
+        .text("after")?
         .map(|name| room_name("after", name))
         .transpose()?;
-    let search = query.text("search").filter(|text| !text.is_empty());
+    let search = query.text("search")?.filter(|text| !text.is_empty());
     if search.is_some_and(|text| text.len() > MAX_SEARCH_BYTES) {
         let detail = format!("`search`: at most {MAX_SEARCH_BYTES} bytes");
         return Err(Problem::new(ErrorCode::BadRequest, detail));
@@ -143,6 +143,11 @@ pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Respo
         members: vec![(caller.user.person.clone(), Role::Owner)],
         name: name.clone(),
     };
+    caller.take_send()?;
+    let topic = topic.filter(|topic| !topic.is_empty());
+    if topic.is_some() {
+        caller.take_send()?;
+    }
     let store = caller.serving.system.store();
     let (_, made) = store.create_room(&room).await.map_err(store_problem)?;
     if !made {
@@ -151,7 +156,7 @@ pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Respo
             format!("there is a room `{name}` already"),
         ));
     }
-    if let Some(topic) = topic.filter(|topic| !topic.is_empty()) {
+    if let Some(topic) = topic {
         caller
             .change(&name, RoomChange::Topic, RoomValue::Text(topic))
             .await?;
@@ -171,12 +176,16 @@ pub(super) async fn alter(
     Named(name): Named,
     Body(body): Body<Alter>,
 ) -> Result<Json<Room>, Problem> {
-    let (_, roster) = caller.room(&name, Operation::Read).await?;
+    let (_, mut roster) = caller.room(&name, Operation::Read).await?;
     let changes = body.changes()?;
-    // All or, as far as can be known beforehand, nothing.
+    // All or, as far as can be known beforehand, nothing: each is judged as the room is after those before it.
     let now_ms = caller.serving.system.clock().now_ms();
-    for (operation, ..) in &changes {
+    for (operation, change, value) in &changes {
         rights::decide(*operation, &caller.user, &roster, now_ms).map_err(denied)?;
+        roster.change_room(*change, value);
+    }
+    for _ in &changes {
+        caller.take_send()?;
     }
     for (_, change, value) in changes {
         caller.change(&name, change, value).await?;
@@ -250,8 +259,8 @@ impl Shown {
 }
 
 impl Caller {
+    /// Changes the room; the write is counted already.
     async fn change(&self, name: &RoomName, change: RoomChange, value: RoomValue) -> Result<(), Problem> {
-        self.take_send()?;
         self.room_actor(name)?
             .act(&self.user, None, Change::Room { change, value })
             .await?;

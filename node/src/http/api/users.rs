@@ -15,13 +15,18 @@ use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem},
     sign_in::{Entry, hash_problem, new_password, no_randomness, open_session, too_fast},
-    visitor::{DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, cut, field, forbidden, internal, page_after},
+    visitor::{
+        DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, check_short, cut, field, forbidden, internal, page_after,
+    },
 };
 use crate::auth::{
     names::{self, Name},
     password::Password,
     token,
 };
+
+/// Longest text to search for, in bytes.
+const MAX_SEARCH_BYTES: usize = 128;
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -208,7 +213,9 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     caller.not_guest()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
-    let search = query.text("search").map(names::login_key);
+    let search = query.text("search")?;
+    check_short("search", search.unwrap_or_default(), MAX_SEARCH_BYTES)?;
+    let search = search.map(names::login_key);
     let found = caller
         .people()
         .store()

@@ -176,7 +176,7 @@ pub(super) fn check_end(name: &str, end: Option<u64>, now_ms: u64) -> Result<(),
 
 /// The id behind which a page begins.
 pub(super) fn page_after(query: &Query) -> Result<Option<&str>, Problem> {
-    let after = query.text("after");
+    let after = query.text("after")?;
     if let Some(id) = after {
         check_id("after", id)?;
     }

@@ -10,7 +10,7 @@ use load_tests::{
 use node::{
     Server,
     config::{self, Assignment, Config, Sources},
-    store,
+    store::{self, Stores},
 };
 use tempfile::TempDir;
 
@@ -56,8 +56,13 @@ impl Place {
 
     /// As [`Place::node`], or why it does not start.
     pub(crate) async fn try_node(&self, settings: &[&str]) -> anyhow::Result<Node> {
+        let stores = Box::pin(store::open(&self.config(settings))).await.unwrap();
+        self.node_with(stores, settings).await
+    }
+
+    /// A node on a store that the test holds.
+    pub(crate) async fn node_with(&self, stores: Stores, settings: &[&str]) -> anyhow::Result<Node> {
         let config = self.config(settings);
-        let stores = Box::pin(store::open(&config)).await.unwrap();
         let mut server = Server::bind(config).unwrap();
         let bus = Arc::new(self.hub.connect());
         let handle: Arc<LocalBus> = Arc::clone(&bus);
