@@ -12,6 +12,7 @@
 
 mod cast;
 mod matrix;
+mod nodes;
 #[path = "../accounts/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of accounts")]
 mod support;
