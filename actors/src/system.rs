@@ -10,6 +10,7 @@ use crate::{
     cluster::Cluster,
     connection::Connections,
     context::{Context, User},
+    guarded::Guarded,
     heads::HeadReader,
     metrics::Metrics,
     people::{People, Sources},
@@ -55,6 +56,7 @@ impl System {
         bus: Arc<dyn Bus>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
+        let store: Arc<dyn Store> = Arc::new(Guarded(store));
         let clock = Arc::new(StoreClock::new(&store.status().await?));
         let (root, _) = Actor::spawn(None, Root, ()).await?;
         let cell = root.get_cell();

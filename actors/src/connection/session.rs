@@ -126,7 +126,8 @@ impl Session {
                     .refuse(id, ErrorCode::BadRequest, "`op`: hello was said already", None);
             }
             command => {
-                let answer = Answer::to_socket(&self.outbox, id);
+                let large = matches!(command, Command::History { .. } | Command::Presence { .. });
+                let answer = Answer::to_socket(&self.outbox, id, large);
                 self.room_command(myself, command, answer);
             }
         }
@@ -373,6 +374,13 @@ impl Session {
         let Some(name) = self.names.remove(&subscriber) else {
             return;
         };
+        // A room that is only about to be resumed is not.
+        if let Some(pending) = &mut self.welcome {
+            if let Some(rooms) = &mut pending.frame.rooms {
+                rooms.remove(name.as_str());
+            }
+            self.resume_refused(name.as_str(), ErrorCode::NotFound);
+        }
         if let Some(Slot {
             status: Status::Opening { held, .. },
             ..
@@ -497,6 +505,8 @@ impl Drop for Session {
         for slot in self.open.values() {
             slot.room.leave(slot.subscriber, None);
         }
+        // The client of a session that failed is to come back; of one that ended, the connection is closed already.
+        self.outbox.close(protocol::CloseCode::Internal);
     }
 }
 

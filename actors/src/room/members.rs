@@ -7,14 +7,14 @@ use std::{
 };
 
 use protocol::{
-    ErrorCode, Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame,
-    limits::DEFAULT_JOIN_EVENTS, server::Done,
+    Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS,
+    server::Done,
 };
 
 use super::{
     LostGuard, Room,
     actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
-    commands::deny,
+    commands::{Unsaved, deny},
     feed::{Feed, Fill},
     log::RoomLog,
     presence::{PICTURE_LIFETIME, Presence},
@@ -56,8 +56,11 @@ pub(super) struct Live {
     renewing: bool,
     pub(super) typed: HashMap<Arc<str>, Instant>,
     pub(super) marks: HashMap<Arc<str>, u64>,
-    /// When people wrote their last message, in Unix milliseconds; kept only in slow mode.
-    pub(super) wrote: HashMap<Arc<str>, u64>,
+    pub(super) unsaved: Unsaved,
+    /// When people may write again in slow mode, in Unix milliseconds.
+    pub(super) write_again_at: HashMap<Arc<str>, u64>,
+    /// Tells the timers of this one from those of a room that was live here before.
+    pub(super) generation: u64,
     loaded: Instant,
 }
 
@@ -92,10 +95,14 @@ impl Subscriber {
 impl Live {
     pub(super) fn new(settings: &Settings, loaded: Loaded) -> Self {
         let ring = Ring::new(settings.ring_events, settings.ring_bytes);
-        Self {
+        let (head, recent) = (loaded.record.head, loaded.recent.events);
+        // The page was read after the record: what is new in it changes what the record says.
+        let later: Vec<Event> = recent.iter().filter(|event| event.seq > head).cloned().collect();
+        let messages: Vec<Event> = recent.iter().filter(|event| event.seq <= head).cloned().collect();
+        let mut live = Self {
             roster: Roster::new(loaded.record.rights, loaded.members),
             title: loaded.record.title,
-            log: RoomLog::new(loaded.record.head, loaded.recent.events, ring),
+            log: RoomLog::new(head, recent, ring),
             subscribers: Vec::new(),
             index: HashMap::new(),
             opening: Opening::default(),
@@ -109,9 +116,16 @@ impl Live {
             renewing: false,
             typed: HashMap::new(),
             marks: HashMap::new(),
-            wrote: HashMap::new(),
+            unsaved: Unsaved::default(),
+            write_again_at: HashMap::new(),
+            generation: fastrand::u64(..),
             loaded: Instant::now(),
+        };
+        live.remember_writers(&messages);
+        for event in &later {
+            live.note(event);
         }
+        live
     }
 
     /// How long ago the room was read from the store.
@@ -151,8 +165,9 @@ impl Live {
                 Ok(()) => self.tell_presence_to(cx, answer),
                 Err(code) => deny(answer, code, cx.room.name()),
             },
-            RoomMsg::PicturesDue => self.pictures_due(cx),
+            RoomMsg::PicturesDue(generation) if generation == self.generation => self.pictures_due(cx),
             RoomMsg::MarkRead { user, seq, answer } => Self::take_mark(cx, user, seq, answer),
+            RoomMsg::MarksSaved => self.save_marks(cx),
             RoomMsg::MarkDue { user, seq, answer } => self.mark_read(cx, user, seq, answer),
             RoomMsg::MarkKnown {
                 user,
@@ -178,9 +193,10 @@ impl Live {
             RoomMsg::Filled(result) => self.filled(cx, result),
             RoomMsg::CatchUp(subscriber) => self.catch_up(cx, subscriber),
             RoomMsg::Replayed { after, result } => self.replayed(cx, after, result),
-            RoomMsg::PresenceDue => self.tell_presence(cx),
-            RoomMsg::PresenceRenew => self.renew_presence(cx),
-            RoomMsg::Loaded(_) | RoomMsg::IdleDue => {}
+            RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
+            RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
+            RoomMsg::PresenceDue(_) | RoomMsg::PresenceRenew(_) | RoomMsg::PicturesDue(_) => {}
+            RoomMsg::Loaded(_) | RoomMsg::IdleDue | RoomMsg::AbsentDue | RoomMsg::Forget => {}
         }
     }
 
@@ -195,7 +211,7 @@ impl Live {
     /// Opens the room for a connection that waited for it to be read from the store.
     pub(super) fn join_current(&mut self, cx: &Cx<'_>, join: Join) {
         self.follow(cx);
-        self.open(cx, join);
+        self.open(cx, join, true);
     }
 
     /// Asks for the head, unless an answer is under way; then once more after it.
@@ -209,13 +225,16 @@ impl Live {
 
     fn fresh_head(&mut self, cx: &Cx<'_>, head: Option<u64>) {
         self.opening.reading = false;
-        // With the store away the room serves what it has.
-        let head = head.unwrap_or_else(|| self.log.applied());
-        self.log.hint(head);
         let joins = std::mem::take(&mut self.opening.for_this_read);
-        self.opening
-            .for_head
-            .extend(joins.into_iter().map(|join| (head, join)));
+        match head {
+            Some(head) => {
+                self.log.hint(head);
+                let joins = joins.into_iter().map(|join| (head, join));
+                self.opening.for_head.extend(joins);
+            }
+            // With the store away the room serves what it has.
+            None => joins.into_iter().for_each(|join| self.open(cx, join, false)),
+        }
         self.open_reached(cx);
         self.fill_holes(cx);
         if !self.opening.for_next_read.is_empty() {
@@ -235,20 +254,32 @@ impl Live {
         self.opening.for_head = waiting;
         let reached: Vec<(u64, Join)> = reached;
         for (_, join) in reached {
-            self.open(cx, join);
+            self.open(cx, join, true);
         }
     }
 
-    /// Opens the room for all who wait, with what there is: the store is away.
-    pub(super) fn open_all(&mut self, cx: &Cx<'_>) {
+    /// Opens the room for all who wait, with what there is. `current`: that is all that is committed.
+    pub(super) fn open_all(&mut self, cx: &Cx<'_>, current: bool) {
         for (_, join) in std::mem::take(&mut self.opening.for_head) {
-            self.open(cx, join);
+            self.open(cx, join, current);
         }
     }
 
-    fn open(&mut self, cx: &Cx<'_>, mut join: Join) {
-        if let Err(code) = self.decide(cx, &join.user, Operation::Read) {
-            return refuse_join(cx, join, code);
+    /// `current`: the room has all that was committed when the join came.
+    fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) {
+        let beyond = matches!(join.begin, Begin::After(seq) if seq > self.log.applied());
+        let refusal = match self.decide(cx, &join.user, Operation::Read) {
+            Err(code) => Some(OpenRefusal::denied(code)),
+            // It may well be committed; only a store that answers can tell.
+            Ok(()) if beyond && !current => Some(OpenRefusal::overloaded()),
+            Ok(()) => None,
+        };
+        if let Some(refusal) = refusal {
+            refuse_join(cx, join, refusal);
+            if self.members() == 0 {
+                self.unfollow(cx);
+            }
+            return;
         }
         if join.counts && !self.pictured && cx.context.bus.reaches_others() {
             return self.opening.for_pictures.push(join);
@@ -355,11 +386,11 @@ impl Live {
     fn follow(&mut self, cx: &Cx<'_>) {
         if self.members() == 0 {
             cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
-            cx.after(PICTURES_WAIT, RoomMsg::PicturesDue);
+            cx.after(PICTURES_WAIT, RoomMsg::PicturesDue(self.generation));
         }
         if !self.renewing {
             self.renewing = true;
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
+            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
         }
     }
 
@@ -390,7 +421,7 @@ impl Live {
             self.tell_presence_to(cx, answer);
         }
         for join in std::mem::take(&mut self.opening.for_pictures) {
-            self.open(cx, join);
+            self.open(cx, join, true);
         }
         if !self.is_followed() {
             self.unfollow(cx);
@@ -401,7 +432,7 @@ impl Live {
     pub(super) fn presence_changed(&mut self, cx: &Cx<'_>) {
         if !self.presence_due {
             self.presence_due = true;
-            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue);
+            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue(self.generation));
         }
     }
 
@@ -435,7 +466,7 @@ impl Live {
             self.tell_others(cx, false);
             self.presence_changed(cx);
             self.forget_absent(cx.context.clock.now_ms());
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
+            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
         } else {
             self.renewing = false;
         }
@@ -482,12 +513,12 @@ fn sent_out(event: &Event) -> Option<&str> {
     }
 }
 
-fn refuse_join(cx: &Cx<'_>, mut join: Join, code: ErrorCode) {
+fn refuse_join(cx: &Cx<'_>, mut join: Join, refusal: OpenRefusal) {
     join.guard.disarm();
     let refused = ConnectionMsg::Opened {
         room: cx.room.clone(),
         subscriber: join.subscriber,
-        result: Err(OpenRefusal::denied(code)),
+        result: Err(refusal),
     };
     let _ = join.guard.connection().cast(refused);
 }

@@ -69,7 +69,7 @@ async fn an_unknown_name_takes_as_long_as_a_known_one(place: Place) {
     let node = place.node(&[]).await;
     sign_up(&node, "Ada").await;
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for n in 0..7 {
+    for n in 0..9 {
         for (name, times) in [
             ("Ada".to_owned(), &mut known),
             (format!("nobody{n}"), &mut unknown),
@@ -80,12 +80,8 @@ async fn an_unknown_name_takes_as_long_as_a_known_one(place: Place) {
             times.push(begun.elapsed());
         }
     }
-    known.sort_unstable();
-    unknown.sort_unstable();
-    // Without a hash it would be a fiftieth.
-    let (known, unknown) = (known[3], unknown[3]);
-    assert!(
-        unknown > known / 3 && known > unknown / 3,
-        "{known:?} {unknown:?}"
-    );
+    // The quickest of each: whatever else the machine does only makes the others slower. Without a hash the unknown one
+    // would take a twentieth.
+    let (known, unknown) = (known.iter().min().unwrap(), unknown.iter().min().unwrap());
+    assert!(*unknown > *known / 5, "{known:?} {unknown:?}");
 }

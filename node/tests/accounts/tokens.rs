@@ -365,7 +365,7 @@ async fn a_connection_ends_when_its_token_does() {
     let node = place
         .node(&[&secret(), "auth.jwt.audience=chat", "auth.jwt.leeway_seconds=0"])
         .await;
-    let token = hs256(&changed(&json!({ "exp": now() + 2 })));
+    let token = hs256(&changed(&json!({ "exp": now() + 6 })));
     let mut client = enter(&node.socket().token(&token)).await;
     let (code, took) = ended(&mut client, Instant::now()).await;
     assert_eq!(code, 4105);
