@@ -156,7 +156,9 @@ impl Live {
                         known.and_then(|known| known.muted_until) == Some(until.unwrap_or(rights::NO_END))
                     }
                     MemberChange::Unmuted => known.is_none_or(|known| known.muted_until.is_none()),
-                    MemberChange::Left | MemberChange::Removed => false,
+                    MemberChange::Left => !member && known.is_none_or(|known| !known.invited),
+                    // Who is here without being a member is sent out, too.
+                    MemberChange::Removed => false,
                 }
             }
             Change::Room { change, value } => {
