@@ -5,7 +5,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use protocol::RoomName;
+use protocol::{Person, RoomName};
 
 use crate::{
     ports::{
@@ -87,6 +87,14 @@ impl Store for Guarded {
 
     async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
         guard(CALL_TIMEOUT, self.0.use_invite(id, now_ms)).await
+    }
+
+    async fn return_invite(&self, id: &str) -> Result<(), StoreError> {
+        guard(CALL_TIMEOUT, self.0.return_invite(id)).await
+    }
+
+    async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {
+        guard(CALL_TIMEOUT, self.0.author(room, id)).await
     }
 
     async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
