@@ -33,8 +33,6 @@ use crate::{
 
 /// After a room begins to follow the bus, the other nodes' pictures of who is there are waited for so long.
 const PICTURES_WAIT: Duration = Duration::from_millis(150);
-/// Members are told who came and went at most this often.
-const PRESENCE_PACE: Duration = Duration::from_secs(1);
 
 /// A room whose record and recent events are known.
 pub(super) struct Live {
@@ -50,10 +48,10 @@ pub(super) struct Live {
     pub(super) presence: Presence,
     pub(super) presence_due: bool,
     /// Whether the other nodes have had the time to send their pictures.
-    pictured: bool,
+    pub(super) pictured: bool,
     /// Who asks for presence before that.
-    asking: Vec<Answer>,
-    renewing: bool,
+    pub(super) asking: Vec<Answer>,
+    pub(super) renewing: bool,
     pub(super) typed: HashMap<Arc<str>, Instant>,
     pub(super) marks: HashMap<Arc<str>, u64>,
     pub(super) unsaved: Unsaved,
@@ -72,7 +70,7 @@ pub(super) struct Opening {
     for_next_read: Vec<Join>,
     pub(super) for_head: Vec<(u64, Join)>,
     /// These are told how many people there are, which is known once the other nodes have said so.
-    for_pictures: Vec<Join>,
+    pub(super) for_pictures: Vec<Join>,
 }
 
 /// One opening of the room by a connection.
@@ -266,7 +264,7 @@ impl Live {
     }
 
     /// `current`: the room has all that was committed when the join came.
-    fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) {
+    pub(super) fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) {
         let beyond = matches!(join.begin, Begin::After(seq) if seq > self.log.applied());
         let refusal = match self.decide(cx, &join.user, Operation::Read) {
             Err(code) => Some(OpenRefusal::denied(code)),
@@ -383,7 +381,7 @@ impl Live {
         self.subscribers.get_mut(position)
     }
 
-    fn follow(&mut self, cx: &Cx<'_>) {
+    pub(super) fn follow(&mut self, cx: &Cx<'_>) {
         if self.members() == 0 {
             cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
             cx.after(PICTURES_WAIT, RoomMsg::PicturesDue(self.generation));
@@ -394,97 +392,12 @@ impl Live {
         }
     }
 
-    fn unfollow(&mut self, cx: &Cx<'_>) {
+    pub(super) fn unfollow(&mut self, cx: &Cx<'_>) {
         self.tell_others(cx, false);
         cx.context.bus.unsubscribe(&Topic::Room(cx.room.name().clone()));
         self.pictured = false;
         self.typed.clear();
         self.marks.clear();
-    }
-
-    /// Says who is in the room over the whole cluster, which is known a moment after this node begins to follow it.
-    pub(super) fn tell_presence_to(&mut self, cx: &Cx<'_>, answer: Answer) {
-        if self.pictured {
-            answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
-        } else {
-            self.follow(cx);
-            self.asking.push(answer);
-        }
-    }
-
-    fn pictures_due(&mut self, cx: &Cx<'_>) {
-        if !self.is_followed() {
-            return;
-        }
-        self.pictured = true;
-        for answer in std::mem::take(&mut self.asking) {
-            self.tell_presence_to(cx, answer);
-        }
-        for join in std::mem::take(&mut self.opening.for_pictures) {
-            self.open(cx, join, true);
-        }
-        if !self.is_followed() {
-            self.unfollow(cx);
-        }
-    }
-
-    /// Tells members (and other nodes) soon; changes within a second are told together.
-    pub(super) fn presence_changed(&mut self, cx: &Cx<'_>) {
-        if !self.presence_due {
-            self.presence_due = true;
-            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue(self.generation));
-        }
-    }
-
-    fn tell_presence(&mut self, cx: &Cx<'_>) {
-        self.presence_due = false;
-        if self.subscribers.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        self.presence.expire(now);
-        let limit = cx.context.settings.presence_people;
-        if let Some(difference) = self.presence.difference(limit) {
-            let (joined, left) = difference.people.unzip();
-            let count = difference.count;
-            self.broadcast(
-                ServerFrame::Presence {
-                    room: cx.room.name().clone(),
-                    count,
-                    joined,
-                    left,
-                },
-                None,
-            );
-            self.tell_others(cx, false);
-        }
-    }
-
-    /// Renews this node's picture well within its lifetime, and looks at the other nodes' pictures again.
-    fn renew_presence(&mut self, cx: &Cx<'_>) {
-        if self.is_followed() {
-            self.tell_others(cx, false);
-            self.presence_changed(cx);
-            self.forget_absent(cx.context.clock.now_ms());
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
-        } else {
-            self.renewing = false;
-        }
-    }
-
-    /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
-    pub(super) fn tell_others(&self, cx: &Cx<'_>, ask: bool) {
-        let (count, users) = self.presence.local_picture(cx.context.settings.presence_people);
-        publish(
-            cx.context,
-            &NodeMessage::Presence {
-                room: cx.room.name().clone(),
-                count,
-                users,
-                ask,
-            },
-            None,
-        );
     }
 
     /// Sends to all members what may be lost, but to none of the person `but`.
