@@ -322,8 +322,9 @@ impl RoomActor {
                 let in_time = in_time.into_iter().map(|message| (message, true));
                 let late = late.into_iter().map(|message| (message, false));
                 for (message, is_current) in in_time.chain(late) {
-                    match (&mut state.phase, message) {
-                        (Phase::Live(live), message @ (RoomMsg::Join(_) | RoomMsg::Presence(..))) => {
+                    let opens = matches!(message, RoomMsg::Join(_) | RoomMsg::Presence(..));
+                    match &mut state.phase {
+                        Phase::Live(live) if is_current || opens => {
                             let cx = Cx {
                                 context: &self.context,
                                 room: self.handle(myself),
@@ -335,7 +336,7 @@ impl RoomActor {
                             }
                             self.shared.members.store(live.members(), Relaxed);
                         }
-                        (_, message) => self.dispatch(myself, state, message),
+                        _ => self.dispatch(myself, state, message),
                     }
                 }
             }

@@ -1,5 +1,7 @@
 //! What somebody came in with.
 
+use std::time::Duration;
+
 use actors::{
     Scopes,
     ports::{CredentialKind, NewCredential},
@@ -135,9 +137,9 @@ impl Pair {
         };
         let made = self.cast.stores.accounts.create_credential(&session, None).await;
         assert!(made.unwrap().is_some());
-        let begun = Instant::now();
+        let due = Instant::now() + Duration::from_millis(LIFE_MS);
         let client = self.enter(&token).await;
-        self.ends("what expires by itself", client, begun, &token, 4105)
+        self.ends("what expires by itself", client, due, &token, 4105)
             .await;
     }
 

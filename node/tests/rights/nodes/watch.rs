@@ -30,6 +30,7 @@ impl Watch {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not shown: {what}");
             let frame = timeout(left, self.client.next()).await;
             let frame = frame.unwrap_or_else(|_| panic!("not shown: {what}")).unwrap();
             let ServerFrame::Events { room, mut events } = frame else {
