@@ -440,10 +440,8 @@ fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option
 fn refuse_answer(answer: Answer, name: &protocol::RoomName, error: Option<&StoreError>) {
     match error {
         Some(error) => answer.refuse_by_store(error),
-        None => answer.refuse(
-            protocol::ErrorCode::NotFound,
-            &format!("there is no room `{name}` that you may see"),
-        ),
+        // As of a room that is there and may not be seen.
+        None => super::commands::deny(answer, protocol::ErrorCode::NotFound, name),
     }
 }
 

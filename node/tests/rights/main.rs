@@ -10,6 +10,7 @@
     reason = "a test may fail, tells how long things took, and its future is no actor's"
 )]
 
+mod attempts;
 mod cast;
 mod matrix;
 mod nodes;

@@ -9,12 +9,7 @@ use std::time::Duration;
 
 use load_tests::lab::Redis;
 
-use crate::{cast::Cast, on_both_stores, support::*};
-
-on_both_stores! {
-    with_the_bus_up
-    with_the_bus_down
-}
+use crate::{cast::Cast, support::*};
 
 const CAST: [&str; 6] = [
     "keeper",
@@ -66,12 +61,16 @@ impl Pair {
     }
 }
 
-async fn with_the_bus_up(place: Place) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_bus_up() {
+    let place = Place::sqlite();
     let (a, b) = (place.node(&[]).await, place.node(&[]).await);
     Pair::new(&place, a, b).await.take_everything_back().await;
 }
 
-async fn with_the_bus_down(place: Place) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_bus_down() {
+    let place = Place::sqlite();
     let (a, b) = (place.node(&[]).await, place.node(&[]).await);
     let mut pair = Pair::new(&place, a, b).await;
     place.hub.set_up(false);

@@ -265,6 +265,13 @@ impl Pair {
         let mut victim = self.watch("victim", Codec::Msgpack, &room).await;
         assert_eq!(victim.sends("a word that is regretted").await, "ok");
         let sent = victim.shown("it", |event| text_of(event).is_some()).await.0;
+        let edit = Command::Edit {
+            room: room.clone(),
+            cid: "better".into(),
+            seq: sent.seq,
+            text: "a better word, regretted as well".into(),
+        };
+        assert_eq!(victim.says(edit).await, "ok");
         let path = format!("/rooms/{room}/messages/{}?cid=gone", sent.seq);
         let begun = Instant::now();
         self.keeper(Method::DELETE, &path, Value::Null).await;

@@ -49,17 +49,12 @@ impl Watch {
         self.shown(text, |event| text_of(event) == Some(text)).await;
     }
 
-    /// Nothing of the room has come since the last call that read.
+    /// Nothing has come since the last call that read.
     pub(super) async fn is_quiet(&mut self) {
-        // What a pong overtakes was sent behind it.
-        self.client.ping().await.unwrap();
         let mark = self.client.post(Command::Ping).await.unwrap();
-        loop {
-            match self.client.next().await.unwrap() {
-                ServerFrame::Pong { id, .. } if id == Some(mark) => return,
-                frame => panic!("{} was closed, and then came {frame:?}", self.room),
-            }
-        }
+        let frame = self.client.next().await.unwrap();
+        let is_pong = matches!(frame, ServerFrame::Pong { id, .. } if id == Some(mark));
+        assert!(is_pong, "{} was closed, and then came {frame:?}", self.room);
     }
 
     /// `ok`, or the code of the refusal.
