@@ -54,11 +54,9 @@ impl Watch {
         // What a pong overtakes was sent behind it.
         self.client.ping().await.unwrap();
         let mark = self.client.post(Command::Ping).await.unwrap();
-        loop {
-            match self.client.next().await.unwrap() {
-                ServerFrame::Pong { id, .. } if id == Some(mark) => return,
-                frame => panic!("{} was closed, and then came {frame:?}", self.room),
-            }
+        match self.client.next().await.unwrap() {
+            ServerFrame::Pong { id, .. } if id == Some(mark) => {}
+            frame => panic!("{} was closed, and then came {frame:?}", self.room),
         }
     }
 
