@@ -60,6 +60,7 @@ BEGIN
             END::text);
     IF _kind = 'room' THEN
         UPDATE rooms SET
+            search = coalesce(_details ->> 'search', search),
             title = CASE WHEN _change = 'title' AND json_typeof(_value) = 'string'
                 THEN _details ->> 'value' ELSE title END,
             topic = CASE WHEN _change = 'topic' AND json_typeof(_value) = 'string'

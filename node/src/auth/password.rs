@@ -8,9 +8,10 @@ use argon2::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 
-/// Shortest and longest password, in bytes.
-const MIN_BYTES: usize = 8;
-const MAX_BYTES: usize = 256;
+/// Shortest password, in bytes.
+pub(crate) const MIN_BYTES: usize = 8;
+/// Longest password, in bytes.
+pub(crate) const MAX_BYTES: usize = 256;
 /// What a password must be like, for error messages.
 const RULE: &str = "must be 8 to 256 bytes without control characters";
 /// Memory for one hash, in KiB.

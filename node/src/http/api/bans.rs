@@ -7,43 +7,69 @@ use axum::{Json, extract::RawQuery, http::StatusCode};
 use protocol::{ErrorCode, Person, limits::MAX_NAME_BYTES};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem},
     visitor::{DEFAULT_ENTRIES, Id, MAX_ENTRIES, check_end, check_short, cut, page_after},
 };
 
+/// How many bans to ask for.
+type EntryLimit = s::Whole<1, MAX_ENTRIES>;
+/// Why somebody is banned.
+type Reason = s::Short<0, MAX_REASON_BYTES>;
+/// What somebody without an account is called.
+type BannedName = s::Short<0, MAX_NAME_BYTES>;
 /// Longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 500;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewBan)]
 pub(super) struct Wanted {
     /// When it ends by itself, in Unix milliseconds.
+    #[schema(value_type = Option<s::Number>, inline)]
     until: Option<u64>,
+    #[schema(value_type = Option<Reason>, inline)]
     reason: Option<String>,
     /// Of somebody who has no account here.
+    #[schema(value_type = Option<BannedName>, inline)]
     name: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ban)]
 pub(super) struct Shown {
+    #[schema(value_type = s::Person)]
     user: Person,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     until: Option<u64>,
     #[serde(skip_serializing_if = "str::is_empty")]
     reason: Arc<str>,
     at: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Bans {
     bans: Vec<Shown>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next: Option<Arc<str>>,
 }
 
+#[utoipa::path(
+    put,
+    path = "/bans/{user}",
+    operation_id = "ban",
+    tag = "administration",
+    summary = "Bans somebody from the server",
+    params(("user" = inline(s::Id), Path, description = "A person's id")),
+    request_body = Wanted,
+    responses((status = 200, description = "The ban", body = Shown), (status = 409, description = "")),
+)]
 pub(super) async fn ban(
     caller: Caller,
     Id(id): Id,
@@ -82,6 +108,15 @@ pub(super) async fn ban(
     Ok(Json(made.map_err(store_problem)?.into()))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/bans/{user}",
+    operation_id = "unban",
+    tag = "administration",
+    summary = "Ends a ban from the server",
+    params(("user" = inline(s::Id), Path, description = "A person's id")),
+    responses((status = 204, description = "It is ended")),
+)]
 pub(super) async fn unban(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.administrator()?;
     let audit = caller.audit("user.unban", &id, &json!({}));
@@ -94,6 +129,15 @@ pub(super) async fn unban(caller: Caller, Id(id): Id) -> Result<StatusCode, Prob
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/bans",
+    operation_id = "listBans",
+    tag = "administration",
+    summary = "Who is banned from the server, by id",
+    params(("after" = inline(s::Id), Query, description = "The `next` of the page before"), ("limit" = inline(EntryLimit), Query, description = "How many")),
+    responses((status = 200, description = "A page", body = Bans)),
+)]
 pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Bans>, Problem> {
     caller.administrator()?;
     let query = Query::parse(query.as_deref())?;

@@ -13,25 +13,41 @@ use hmac::{Hmac, Mac};
 use protocol::{ErrorCode, Person, RoomName, client::check_label, limits::MAX_ID_BYTES};
 use serde::Deserialize;
 use sha2::Sha256;
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     caller::{Body, Caller, room_name, store_problem},
+    rooms::Room,
     visitor::{field, internal},
 };
 use crate::http::problem::Problem;
 
 /// The shared key that direct rooms are named by.
 const NAMES_KEY: &str = "direct-rooms";
+/// Somebody's id.
+type UserId = s::Label<1, MAX_ID_BYTES>;
 /// Most people in a direct room, with the one who makes it.
 const MAX_PEOPLE: usize = 20;
 
 /// Whom a direct room is for, beside the one who makes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewDirectRoom)]
 pub(super) struct Make {
+    #[schema(value_type = Vec<UserId>, inline, min_items = 1, max_items = 19)]
     users: Vec<String>,
 }
 
 /// The direct room of these people: 201 if it was made now, 200 if it was there.
+#[utoipa::path(
+    post,
+    path = "/directs",
+    operation_id = "openDirectRoom",
+    tag = "rooms",
+    summary = "The direct room of these people and you",
+    request_body = Make,
+    responses((status = 200, description = "It was there", body = Room, headers(("location" = String, description = "The room's address"))), (status = 201, description = "It was made", body = Room, headers(("location" = String, description = "The room's address"))), (status = 404, description = ""), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Response, Problem> {
     caller.not_guest()?;
     if !caller.user.scopes.moderate {

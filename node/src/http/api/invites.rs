@@ -12,7 +12,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use protocol::{ErrorCode, Person, RoomName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     caller::{Body, Caller, Named, store_problem},
     members::Target,
@@ -28,37 +30,62 @@ const MAX_USES: u64 = 1_000_000;
 /// Most links of a room that can be used at a time.
 const MAX_LINKS: usize = 200;
 
+/// Seconds.
+type Life = s::Whole<1, MAX_LIFE_SECONDS>;
+/// How many may use a link.
+type Uses = s::Whole<1, MAX_USES>;
+
 /// A link. Its token is told once, to who made it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InviteLink)]
 pub(super) struct Link {
     id: Arc<str>,
+    #[schema(value_type = s::RoomName)]
     room: RoomName,
+    #[schema(value_type = s::Person)]
     by: Person,
     created_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     uses_left: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     token: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InviteLinks)]
 pub(super) struct Links {
     invites: Vec<Link>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewInviteLink)]
 pub(super) struct Make {
+    #[schema(value_type = Option<Life>, inline)]
     expires_in_seconds: Option<u64>,
+    #[schema(value_type = Option<Uses>, inline)]
     uses: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = InviteToken)]
 pub(super) struct Accept {
     token: String,
 }
 
+#[utoipa::path(
+    get,
+    path = "/rooms/{room}/invites",
+    operation_id = "listInviteLinks",
+    tag = "invites",
+    summary = "The room's links that can be used, the newest first",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    responses((status = 200, description = "The links", body = Links), (status = 409, description = "")),
+)]
 pub(super) async fn list(caller: Caller, Named(name): Named) -> Result<Json<Links>, Problem> {
     caller.room(&name, Operation::InviteLinks).await?;
     let system = &caller.serving.system;
@@ -70,6 +97,16 @@ pub(super) async fn list(caller: Caller, Named(name): Named) -> Result<Json<Link
     }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/rooms/{room}/invites",
+    operation_id = "makeInviteLink",
+    tag = "invites",
+    summary = "Makes a link by which people become members",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    request_body = Make,
+    responses((status = 201, description = "The link; its token is told this once", body = Link), (status = 409, description = "")),
+)]
 pub(super) async fn make(
     caller: Caller,
     Named(name): Named,
@@ -99,6 +136,15 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(Link::new(link, Some(secret)))).into_response())
 }
 
+#[utoipa::path(
+    delete,
+    path = "/rooms/{room}/invites/{invite}",
+    operation_id = "endInviteLink",
+    tag = "invites",
+    summary = "Ends a link",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("invite" = inline(s::Id), Path, description = "The link's id")),
+    responses((status = 204, description = "It is ended"), (status = 409, description = "")),
+)]
 pub(super) async fn remove(
     caller: Caller,
     Target {
@@ -116,6 +162,15 @@ pub(super) async fn remove(
 }
 
 /// Becomes a member of the link's room. The token comes in the body: addresses end up in logs.
+#[utoipa::path(
+    post,
+    path = "/invites/accept",
+    operation_id = "acceptInvite",
+    tag = "invites",
+    summary = "Becomes a member of a link's room",
+    request_body = Accept,
+    responses((status = 200, description = "The room", body = Room), (status = 404, description = ""), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn accept(caller: Caller, Body(body): Body<Accept>) -> Result<Json<Room>, Problem> {
     caller.take_send()?;
     // On its own, so that a caller who hangs up does not leave a use that let nobody in.

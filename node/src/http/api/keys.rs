@@ -15,7 +15,9 @@ use axum::{
 use protocol::{ErrorCode, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem, unavailable},
@@ -27,6 +29,10 @@ use super::{
 };
 use crate::auth::{names::Name, token};
 
+/// How many keys to ask for.
+type EntryLimit = s::Whole<1, MAX_ENTRIES>;
+/// What a key is called.
+type Label = s::Short<0, MAX_LABEL_BYTES>;
 /// Longest label, in bytes.
 const MAX_LABEL_BYTES: usize = 200;
 
@@ -42,29 +48,69 @@ pub(super) struct Wanted {
     expires_at: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// An API key to be made: for a new bot, or for one that there is. What [`Wanted`] is to the document.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "it is there for the document")]
+enum NewKey {
+    ForNewBot {
+        #[schema(value_type = s::Name, inline)]
+        name: String,
+        #[schema(value_type = Option<Label>, inline)]
+        label: Option<String>,
+        #[schema(value_type = Vec<s::Scope>, min_items = 1)]
+        scopes: Vec<String>,
+        #[schema(value_type = Option<s::Number>, inline)]
+        expires_at: Option<u64>,
+    },
+    ForBot {
+        #[schema(value_type = s::Id, inline)]
+        user: String,
+        #[schema(value_type = Option<Label>, inline)]
+        label: Option<String>,
+        #[schema(value_type = Vec<s::Scope>, min_items = 1)]
+        scopes: Vec<String>,
+        #[schema(value_type = Option<s::Number>, inline)]
+        expires_at: Option<u64>,
+    },
+}
+
+#[derive(Serialize, ToSchema)]
 pub(super) struct Key {
     id: Arc<str>,
     /// The key itself: shown when it is made, and never again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     key: Option<String>,
+    #[schema(value_type = s::Person)]
     user: Person,
     label: Arc<str>,
     scopes: Vec<&'static str>,
     created_at: u64,
     last_used_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Keys {
     keys: Vec<Key>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next: Option<Arc<str>>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/keys",
+    operation_id = "makeKey",
+    tag = "keys",
+    summary = "Makes an API key, for a new bot (`name`) or for one that there is (`user`)",
+    request_body = NewKey,
+    responses((status = 201, description = "The key, told this once", body = Key), (status = 404, description = ""), (status = 409, description = "")),
+)]
 pub(super) async fn make(caller: Caller, Body(body): Body<Wanted>) -> Result<Response, Problem> {
     caller.administrator()?;
     let scopes = scopes(&body.scopes)?;
@@ -153,6 +199,15 @@ async fn new_bot(caller: &Caller, name: &str) -> Result<Account, Problem> {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/keys",
+    operation_id = "listKeys",
+    tag = "keys",
+    summary = "All API keys, by id",
+    params(("after" = inline(s::Id), Query, description = "The `next` of the page before"), ("limit" = inline(EntryLimit), Query, description = "How many")),
+    responses((status = 200, description = "A page", body = Keys)),
+)]
 pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Keys>, Problem> {
     caller.administrator()?;
     let query = Query::parse(query.as_deref())?;
@@ -170,6 +225,15 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/keys/{id}",
+    operation_id = "revokeKey",
+    tag = "keys",
+    summary = "Revokes an API key",
+    params(("id" = inline(s::Id), Path, description = "Its id")),
+    responses((status = 204, description = "It is revoked")),
+)]
 pub(super) async fn revoke(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.administrator()?;
     let one = Ending::One {

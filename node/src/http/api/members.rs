@@ -18,7 +18,9 @@ use protocol::{
     limits::{MAX_ID_BYTES, MAX_SEQ},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     caller::{Body, Caller, Named, Query, denied, room_name, store_problem},
     visitor::{check_id, page_after},
@@ -31,65 +33,94 @@ const DEFAULT_MEMBERS: u64 = 100;
 const MAX_MEMBERS: u64 = 1_000;
 /// Longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 512;
+/// How many members to ask for.
+type MemberLimit = s::Whole<1, MAX_MEMBERS>;
+/// Why something is done.
+type Reason = s::Label<1, MAX_REASON_BYTES>;
+/// Somebody's id in a body.
+type UserId = s::Label<1, MAX_ID_BYTES>;
 /// In an address, who asks.
 const ME: &str = "me";
 
 /// What somebody is in a room. Bans and mutes are shown to who may impose them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Member {
+    #[schema(value_type = s::Person)]
     user: Person,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     invited: bool,
     /// In Unix milliseconds; 2⁵³−1: without an end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     banned_until: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     muted_until: Option<u64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct MemberPage {
     members: Vec<Member>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next: Option<Arc<str>>,
 }
 
 /// Who is in a room now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct People {
     count: u64,
+    #[schema(value_type = Vec<s::Person>)]
     users: Vec<Person>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Invitation)]
 pub(super) struct Invite {
+    #[schema(value_type = UserId, inline)]
     user: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MemberRole)]
 pub(super) struct Put {
     role: Option<Given>,
+    #[schema(value_type = Option<Reason>, inline)]
     reason: Option<String>,
 }
 
 /// A role that can be given.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Given {
+#[schema(as = Role)]
+pub(super) enum Given {
     Member,
     Moderator,
     Owner,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UntilWhen)]
 pub(super) struct Until {
+    #[schema(value_type = Option<s::Number>, inline)]
     until: Option<u64>,
+    #[schema(value_type = Option<Reason>, inline)]
     reason: Option<String>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/rooms/{room}/people",
+    operation_id = "listPeople",
+    tag = "members",
+    summary = "Who is in the room now, over all nodes",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    responses((status = 200, description = "At most 200 of them", body = People), (status = 429, description = "")),
+)]
 pub(super) async fn people(caller: Caller, Named(name): Named) -> Result<Json<People>, Problem> {
     let done = caller.room_actor(&name)?.people(&caller.user).await?;
     Ok(Json(People {
@@ -98,6 +129,15 @@ pub(super) async fn people(caller: Caller, Named(name): Named) -> Result<Json<Pe
     }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/rooms/{room}/members",
+    operation_id = "listMembers",
+    tag = "members",
+    summary = "Who has a role in the room, by id",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("after" = inline(s::Id), Query, description = "The `next` of the page before"), ("limit" = inline(MemberLimit), Query, description = "How many")),
+    responses((status = 200, description = "A page", body = MemberPage)),
+)]
 pub(super) async fn list(
     caller: Caller,
     Named(name): Named,
@@ -128,6 +168,16 @@ pub(super) async fn list(
 }
 
 /// Invites somebody.
+#[utoipa::path(
+    post,
+    path = "/rooms/{room}/members",
+    operation_id = "inviteMember",
+    tag = "members",
+    summary = "Invites somebody",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    request_body = Invite,
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn invite(
     caller: Caller,
     Named(name): Named,
@@ -144,6 +194,16 @@ pub(super) async fn invite(
 }
 
 /// Becomes a member (`me`), or gives somebody another role.
+#[utoipa::path(
+    put,
+    path = "/rooms/{room}/members/{user}",
+    operation_id = "putMember",
+    tag = "members",
+    summary = "Becomes a member (`me`), or gives somebody another role",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("user" = inline(s::Id), Path, description = "A person's id, or `me`")),
+    request_body = Put,
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn put(caller: Caller, target: Target, Body(body): Body<Put>) -> Result<Response, Problem> {
     match body.role {
         Some(role) => {
@@ -156,11 +216,24 @@ pub(super) async fn put(caller: Caller, target: Target, Body(body): Body<Put>) -
                 .member(&target, MemberChange::Joined, None, None, None)
                 .await
         }
-        None => Err(Problem::new(ErrorCode::BadRequest, "`role`: is missing")),
+        None => {
+            // Who is not there cannot be given a role, either.
+            caller.whom(&target).await?;
+            Err(Problem::new(ErrorCode::BadRequest, "`role`: is missing"))
+        }
     }
 }
 
 /// Leaves (`me`), or sends somebody out.
+#[utoipa::path(
+    delete,
+    path = "/rooms/{room}/members/{user}",
+    operation_id = "removeMember",
+    tag = "members",
+    summary = "Leaves (`me`), or sends somebody out",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("user" = inline(s::Id), Path, description = "A person's id, or `me`"), ("reason" = inline(Reason), Query, description = "Why; it is in the room's log")),
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn remove(
     caller: Caller,
     target: Target,
@@ -176,6 +249,16 @@ pub(super) async fn remove(
     caller.member(&target, change, None, None, reason).await
 }
 
+#[utoipa::path(
+    put,
+    path = "/rooms/{room}/bans/{user}",
+    operation_id = "banMember",
+    tag = "members",
+    summary = "Bans somebody from the room",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("user" = inline(s::Id), Path, description = "A person's id, or `me`")),
+    request_body = Until,
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn ban(
     caller: Caller,
     target: Target,
@@ -186,12 +269,31 @@ pub(super) async fn ban(
         .await
 }
 
+#[utoipa::path(
+    delete,
+    path = "/rooms/{room}/bans/{user}",
+    operation_id = "unbanMember",
+    tag = "members",
+    summary = "Ends a ban from the room",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("user" = inline(s::Id), Path, description = "A person's id, or `me`")),
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn unban(caller: Caller, target: Target) -> Result<Response, Problem> {
     caller
         .member(&target, MemberChange::Unbanned, None, None, None)
         .await
 }
 
+#[utoipa::path(
+    put,
+    path = "/rooms/{room}/mutes/{user}",
+    operation_id = "muteMember",
+    tag = "members",
+    summary = "Mutes somebody in the room",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("user" = inline(s::Id), Path, description = "A person's id, or `me`")),
+    request_body = Until,
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn mute(
     caller: Caller,
     target: Target,
@@ -202,6 +304,15 @@ pub(super) async fn mute(
         .await
 }
 
+#[utoipa::path(
+    delete,
+    path = "/rooms/{room}/mutes/{user}",
+    operation_id = "unmuteMember",
+    tag = "members",
+    summary = "Lets somebody speak again",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("user" = inline(s::Id), Path, description = "A person's id, or `me`")),
+    responses((status = 200, description = "Done", body = super::messages::Committed), (status = 204, description = "It was so already"), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn unmute(caller: Caller, target: Target) -> Result<Response, Problem> {
     caller
         .member(&target, MemberChange::Unmuted, None, None, None)

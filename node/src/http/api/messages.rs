@@ -16,36 +16,66 @@ use protocol::{
     server::Done,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::caller::{Body, Caller, Named, Query, read, room_name};
+use super::schema as s;
 use crate::http::problem::Problem;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct EventPage {
+    #[schema(value_type = Vec<s::Event>)]
     events: Vec<Event>,
     more: bool,
 }
 
 /// Where something stands in the room's log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Committed {
     seq: u64,
     at: u64,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Edit {
+/// A message that is to be sent. Read field by field, as on the socket.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "it is there for the document")]
+struct NewMessage {
+    #[schema(value_type = s::Cid, inline)]
     cid: String,
+    #[schema(value_type = s::Text, inline)]
+    text: String,
+    #[schema(value_type = Option<s::Seq>, inline)]
+    reply_to: Option<u64>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewText)]
+pub(super) struct Edit {
+    #[schema(value_type = s::Cid, inline)]
+    cid: String,
+    #[schema(value_type = s::Text, inline)]
     text: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Reaction)]
 pub(super) struct React {
+    #[schema(value_type = s::Cid, inline)]
     cid: String,
+    #[schema(value_type = s::Emoji, inline)]
     emoji: String,
     on: bool,
 }
 
+#[utoipa::path(
+    get,
+    path = "/rooms/{room}/events",
+    operation_id = "readEvents",
+    tag = "messages",
+    summary = "A page of the room's log; the newest, unless told otherwise",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("before" = inline(s::Seq), Query, description = "Events before this one; not with `after`"), ("after" = inline(s::Number), Query, description = "Events behind this one; not with `before`"), ("limit" = inline(s::EventLimit), Query, description = "How many")),
+    responses((status = 200, description = "A page, ascending", body = EventPage), (status = 429, description = "")),
+)]
 pub(super) async fn events(
     caller: Caller,
     Named(name): Named,
@@ -64,6 +94,16 @@ pub(super) async fn events(
     }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/rooms/{room}/messages",
+    operation_id = "sendMessage",
+    tag = "messages",
+    summary = "Says something. The same `cid` again is answered with the first one's place",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    request_body = NewMessage,
+    responses((status = 201, description = "It is in the log", body = Committed), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn send(
     caller: Caller,
     Named(name): Named,
@@ -81,6 +121,16 @@ pub(super) async fn send(
     Ok((StatusCode::CREATED, Json(committed)).into_response())
 }
 
+#[utoipa::path(
+    put,
+    path = "/rooms/{room}/messages/{seq}",
+    operation_id = "editMessage",
+    tag = "messages",
+    summary = "Gives one's own message another text",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("seq" = inline(s::Seq), Path, description = "The message's place in the room")),
+    request_body = Edit,
+    responses((status = 200, description = "It is in the log", body = Committed), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn edit(
     caller: Caller,
     Message(name, target): Message,
@@ -94,6 +144,15 @@ pub(super) async fn edit(
         .map(Json)
 }
 
+#[utoipa::path(
+    delete,
+    path = "/rooms/{room}/messages/{seq}",
+    operation_id = "deleteMessage",
+    tag = "messages",
+    summary = "Deletes a message; its text leaves the store",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("seq" = inline(s::Seq), Path, description = "The message's place in the room"), ("cid" = inline(s::Cid), Query, description = "Makes it safe to repeat")),
+    responses((status = 200, description = "It is in the log", body = Committed), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn delete(
     caller: Caller,
     Message(name, target): Message,
@@ -108,6 +167,16 @@ pub(super) async fn delete(
     caller.write(&name, cid, change).await.map(Json)
 }
 
+#[utoipa::path(
+    post,
+    path = "/rooms/{room}/messages/{seq}/reactions",
+    operation_id = "react",
+    tag = "messages",
+    summary = "Gives or withdraws a reaction",
+    params(("room" = inline(s::RoomName), Path, description = "The room"), ("seq" = inline(s::Seq), Path, description = "The message's place in the room")),
+    request_body = React,
+    responses((status = 200, description = "It is in the log", body = Committed), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn react(
     caller: Caller,
     Message(name, target): Message,

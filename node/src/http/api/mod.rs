@@ -4,24 +4,29 @@ mod administration;
 mod bans;
 mod caller;
 mod directs;
+mod document;
 mod invites;
 mod keys;
 mod members;
 mod messages;
 mod rooms;
+mod schema;
 mod sessions;
 mod sign_in;
 mod users;
 mod visitor;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    routing::{delete, get, post, put},
+    http::header,
+    response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use protocol::limits::MAX_TEXT_BYTES;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{gate::Gate, problem::Problem};
 
@@ -30,56 +35,63 @@ const MAX_BODY_BYTES: usize = MAX_TEXT_BYTES * 6 + 4 * 1024;
 /// After this many milliseconds a request that the store could not serve may be repeated.
 const RETRY_MS: u64 = 1_000;
 
+/// The document, as it is served.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+    let document = document::finish(operations().into_openapi());
+    // Nothing in a document is unwritable; a test reads it.
+    document.to_json().unwrap_or_default().into()
+});
+
 /// The routes below `/api/v1`.
 pub(super) fn routes() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/rooms", get(rooms::list).post(rooms::make))
-        .route("/rooms/{room}", get(rooms::get).patch(rooms::alter))
-        .route("/rooms/{room}/events", get(messages::events))
-        .route("/rooms/{room}/messages", post(messages::send))
-        .route(
-            "/rooms/{room}/messages/{seq}",
-            put(messages::edit).delete(messages::delete),
-        )
-        .route("/rooms/{room}/messages/{seq}/reactions", post(messages::react))
-        .route("/rooms/{room}/people", get(members::people))
-        .route("/rooms/{room}/members", get(members::list).post(members::invite))
-        .route(
-            "/rooms/{room}/members/{user}",
-            put(members::put).delete(members::remove),
-        )
-        .route(
-            "/rooms/{room}/bans/{user}",
-            put(members::ban).delete(members::unban),
-        )
-        .route(
-            "/rooms/{room}/mutes/{user}",
-            put(members::mute).delete(members::unmute),
-        )
-        .route("/rooms/{room}/invites", get(invites::list).post(invites::make))
-        .route("/rooms/{room}/invites/{invite}", delete(invites::remove))
-        .route("/invites/accept", post(invites::accept))
-        .route("/directs", post(directs::make))
-        .route("/users", get(users::list).post(users::sign_up))
-        .route("/users/me", get(users::me).patch(users::change))
-        .route(
-            "/sessions",
-            get(sessions::list)
-                .post(sessions::sign_in)
-                .delete(sessions::end_others),
-        )
-        .route("/sessions/current", delete(sessions::sign_out))
-        .route("/sessions/{id}", delete(sessions::end))
-        .route("/keys", get(keys::list).post(keys::make))
-        .route("/keys/{id}", delete(keys::revoke))
-        .route("/bans", get(bans::list))
-        .route("/bans/{user}", put(bans::ban).delete(bans::unban))
-        .route(
-            "/administrators/{user}",
-            put(administration::give).delete(administration::take),
-        )
-        .route("/audit", get(administration::audit))
+    let (router, _) = operations().split_for_parts();
+    router
         .fallback(|| async { Problem::no_such_address() })
         .method_not_allowed_fallback(|| async { Problem::no_such_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+}
+
+/// Every operation, with what the document says of it: what is no operation here is no route.
+fn operations() -> OpenApiRouter<Arc<Gate>> {
+    OpenApiRouter::new()
+        .routes(routes!(openapi))
+        .routes(routes!(rooms::list, rooms::make))
+        .routes(routes!(rooms::get, rooms::alter))
+        .routes(routes!(messages::events))
+        .routes(routes!(messages::send))
+        .routes(routes!(messages::edit, messages::delete))
+        .routes(routes!(messages::react))
+        .routes(routes!(members::people))
+        .routes(routes!(members::list, members::invite))
+        .routes(routes!(members::put, members::remove))
+        .routes(routes!(members::ban, members::unban))
+        .routes(routes!(members::mute, members::unmute))
+        .routes(routes!(invites::list, invites::make))
+        .routes(routes!(invites::remove))
+        .routes(routes!(invites::accept))
+        .routes(routes!(directs::make))
+        .routes(routes!(users::list, users::sign_up))
+        .routes(routes!(users::me, users::change))
+        .routes(routes!(sessions::list, sessions::sign_in, sessions::end_others))
+        .routes(routes!(sessions::sign_out))
+        .routes(routes!(sessions::end))
+        .routes(routes!(keys::list, keys::make))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(bans::list))
+        .routes(routes!(bans::ban, bans::unban))
+        .routes(routes!(administration::give, administration::take))
+        .routes(routes!(administration::audit))
+}
+
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "readDocument",
+    summary = "This document",
+    responses((status = 200, description = "The document", body = Object)),
+    security(()),
+)]
+async fn openapi() -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, DOCUMENT.clone()).into_response()
 }

@@ -15,8 +15,10 @@ use axum::{
 };
 use protocol::{ErrorCode, RoomChange, RoomName, event::RoomValue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::caller::{Body, Caller, Named, Query, denied, room_name, store_problem};
+use super::schema as s;
 use crate::http::problem::Problem;
 
 /// Rooms on a page, unless asked otherwise.
@@ -32,10 +34,22 @@ const MAX_SEARCH_BYTES: usize = 128;
 /// Longest pause of slow mode, in seconds: a day.
 const MAX_SLOW_MODE_SECONDS: u64 = 86_400;
 
+/// How many rooms to ask for.
+type RoomLimit = s::Whole<1, MAX_ROOMS>;
+/// What to search for.
+type Search = s::Short<0, MAX_SEARCH_BYTES>;
+/// A title; not only white space.
+type Title = s::Label<1, MAX_TITLE_BYTES>;
+/// Seconds.
+type SlowMode = s::Whole<0, MAX_SLOW_MODE_SECONDS>;
+/// What a room is about.
+type Topic = s::Free<0, MAX_TOPIC_BYTES>;
+
 /// A room.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Room {
     /// Its name, which never changes.
+    #[schema(value_type = s::RoomName)]
     room: RoomName,
     /// For people.
     title: Arc<str>,
@@ -53,44 +67,65 @@ pub(super) struct Room {
     created_at: u64,
     /// The caller's role; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     role: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct RoomPage {
     rooms: Vec<Room>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    #[schema(value_type = Option<s::RoomName>)]
     next: Option<RoomName>,
 }
 
 /// A room to be made.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewRoom)]
 pub(super) struct Make {
+    #[schema(value_type = s::RoomName)]
     room: String,
+    #[schema(value_type = Option<Title>, inline)]
     title: Option<String>,
+    #[schema(value_type = Option<Topic>, inline)]
     topic: Option<String>,
     visibility: Option<Shown>,
 }
 
 /// Who can see a room that people make or change.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Shown {
+#[schema(as = RoomVisibility)]
+pub(super) enum Shown {
     Public,
     Private,
 }
 
 /// What is to change about a room.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RoomChanges)]
 pub(super) struct Alter {
+    #[schema(value_type = Option<Title>, inline)]
     title: Option<String>,
+    #[schema(value_type = Option<Topic>, inline)]
     topic: Option<String>,
     visibility: Option<Shown>,
     archived: Option<bool>,
+    #[schema(value_type = Option<SlowMode>, inline)]
     slow_mode: Option<u64>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/rooms",
+    operation_id = "listRooms",
+    tag = "rooms",
+    summary = "Rooms that you can see, by name",
+    params(("search" = inline(Search), Query, description = "Only rooms whose name or title has this in it, in any case"), ("after" = inline(s::RoomName), Query, description = "The `next` of the page before"), ("limit" = inline(RoomLimit), Query, description = "How many")),
+    responses((status = 200, description = "A page", body = RoomPage)),
+)]
 pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<RoomPage>, Problem> {
     let query = Query::parse(query.as_deref())?;
     let after = query
@@ -122,11 +157,29 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     Ok(Json(RoomPage { rooms, next }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/rooms/{room}",
+    operation_id = "getRoom",
+    tag = "rooms",
+    summary = "A room",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    responses((status = 200, description = "The room", body = Room)),
+)]
 pub(super) async fn get(caller: Caller, Named(name): Named) -> Result<Json<Room>, Problem> {
     let (record, roster) = caller.room(&name, Operation::Read).await?;
     Ok(Json(caller.shown(record, &roster)))
 }
 
+#[utoipa::path(
+    post,
+    path = "/rooms",
+    operation_id = "makeRoom",
+    tag = "rooms",
+    summary = "Makes a room and owns it",
+    request_body = Make,
+    responses((status = 201, description = "It is made", body = Room, headers(("location" = String, description = "The room's address"))), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Response, Problem> {
     if caller.user.is_guest() || !caller.user.scopes.moderate {
         return Err(Problem::new(
@@ -171,6 +224,16 @@ pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Respo
         .into_response())
 }
 
+#[utoipa::path(
+    patch,
+    path = "/rooms/{room}",
+    operation_id = "changeRoom",
+    tag = "rooms",
+    summary = "Changes a room. Coming back from the archive counts first, going there last",
+    params(("room" = inline(s::RoomName), Path, description = "The room")),
+    request_body = Alter,
+    responses((status = 200, description = "As it is now", body = Room), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn alter(
     caller: Caller,
     Named(name): Named,

@@ -11,31 +11,44 @@ use axum::{
 use protocol::ErrorCode;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     super::{credentials::set_cookie, problem::Problem},
     caller::{Body, Caller, store_problem},
-    sign_in::{Entry, allowance_headers, check_password, open_session},
+    sign_in::{Entry, SignedIn, allowance_headers, check_password, open_session},
     visitor::{Id, Visitor, forbidden},
 };
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Session {
     id: Arc<str>,
     device: Arc<str>,
     created_at: u64,
     last_used_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     expires_at: Option<u64>,
     /// The one that asks.
     current: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Sessions {
     sessions: Vec<Session>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/sessions",
+    operation_id = "signIn",
+    tag = "sessions",
+    summary = "Signs in",
+    request_body = Entry,
+    responses((status = 201, description = "Signed in", body = SignedIn, headers(("set-cookie" = String, description = "The session, for browsers"), ("ratelimit-limit" = u64, description = "Attempts with this name"), ("ratelimit-remaining" = u64, description = "Attempts that are left"), ("ratelimit-reset" = u64, description = "Seconds until there are more"))), (status = 401, description = ""), (status = 403, description = ""), (status = 429, description = "")),
+    security(()),
+)]
 pub(super) async fn sign_in(visitor: Visitor, Body(body): Body<Entry>) -> Result<Response, Problem> {
     let (account, allowance) = check_password(&visitor, &body.name, &body.password).await?;
     if visitor.serving.system.people().is_banned(&account.person.id) {
@@ -46,6 +59,14 @@ pub(super) async fn sign_in(visitor: Visitor, Body(body): Body<Entry>) -> Result
     Ok(response)
 }
 
+#[utoipa::path(
+    get,
+    path = "/sessions",
+    operation_id = "listSessions",
+    tag = "sessions",
+    summary = "Your sessions, the last used first",
+    responses((status = 200, description = "The sessions", body = Sessions)),
+)]
 pub(super) async fn list(caller: Caller) -> Result<Json<Sessions>, Problem> {
     caller.owns_account()?;
     let account = Some(&*caller.user.person.id);
@@ -62,6 +83,14 @@ pub(super) async fn list(caller: Caller) -> Result<Json<Sessions>, Problem> {
     Ok(Json(Sessions { sessions }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/sessions/current",
+    operation_id = "signOut",
+    tag = "sessions",
+    summary = "Signs out",
+    responses((status = 204, description = "Signed out", headers(("set-cookie" = String, description = "The session, for browsers")))),
+)]
 pub(super) async fn sign_out(caller: Caller) -> Result<Response, Problem> {
     let Some(id) = caller.session() else {
         return Err(forbidden("only a session can be signed out of"));
@@ -74,6 +103,15 @@ pub(super) async fn sign_out(caller: Caller) -> Result<Response, Problem> {
     Ok(response)
 }
 
+#[utoipa::path(
+    delete,
+    path = "/sessions/{id}",
+    operation_id = "endSession",
+    tag = "sessions",
+    summary = "Ends one of your sessions",
+    params(("id" = inline(s::Id), Path, description = "Its id")),
+    responses((status = 204, description = "It is ended")),
+)]
 pub(super) async fn end(caller: Caller, Id(id): Id) -> Result<StatusCode, Problem> {
     caller.owns_account()?;
     if end_one(&caller, &id).await? {
@@ -83,6 +121,14 @@ pub(super) async fn end(caller: Caller, Id(id): Id) -> Result<StatusCode, Proble
     }
 }
 
+#[utoipa::path(
+    delete,
+    path = "/sessions",
+    operation_id = "endOtherSessions",
+    tag = "sessions",
+    summary = "Ends all your sessions but this one",
+    responses((status = 204, description = "They are ended")),
+)]
 pub(super) async fn end_others(caller: Caller) -> Result<StatusCode, Problem> {
     caller.owns_account()?;
     let id = &caller.user.person.id;

@@ -13,7 +13,9 @@ use axum::{
 };
 use protocol::{ErrorCode, Person};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     super::{credentials::set_cookie, problem::Problem},
     caller::{store_problem, unavailable},
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::auth::{
     names,
-    password::{HashError, Password},
+    password::{self, HashError, Password},
     throttle::Allowance,
     token,
 };
@@ -29,18 +31,28 @@ use crate::auth::{
 /// Longest text that says on which device a session is, in bytes.
 const MAX_DEVICE_BYTES: usize = 200;
 
+/// A device's name.
+type Device = s::Short<0, MAX_DEVICE_BYTES>;
+/// A password that may be one.
+pub(super) type NewPassword = s::Short<{ password::MIN_BYTES }, { password::MAX_BYTES }>;
+
 /// Somebody who wants to sign in, or up.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Credentials)]
 pub(super) struct Entry {
+    #[schema(value_type = s::Name, inline)]
     pub(super) name: String,
+    #[schema(value_type = NewPassword, inline)]
     pub(super) password: String,
     /// What the session is called in the list of sessions; by default what the client says of itself.
+    #[schema(value_type = Option<Device>, inline)]
     pub(super) device: Option<String>,
 }
 
 /// Somebody who has just signed in.
-#[derive(Serialize)]
-struct SignedIn {
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignedIn {
+    #[schema(value_type = s::Person)]
     user: Person,
     token: String,
     expires_at: u64,

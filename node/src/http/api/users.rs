@@ -10,11 +10,15 @@ use axum::{Json, extract::RawQuery, response::Response};
 use protocol::{ErrorCode, Person};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
+use super::schema as s;
 use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem},
-    sign_in::{Entry, hash_problem, new_password, no_randomness, open_session, too_fast},
+    sign_in::{
+        Entry, NewPassword, SignedIn, hash_problem, new_password, no_randomness, open_session, too_fast,
+    },
     visitor::{
         DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, check_short, cut, field, forbidden, internal, page_after,
     },
@@ -25,19 +29,27 @@ use crate::auth::{
     token,
 };
 
+/// How many accounts to ask for.
+type EntryLimit = s::Whole<1, MAX_ENTRIES>;
+/// What to search for.
+type Search = s::Short<0, MAX_SEARCH_BYTES>;
 /// Longest text to search for, in bytes.
 const MAX_SEARCH_BYTES: usize = 128;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AccountChanges)]
 pub(super) struct Wanted {
+    #[schema(value_type = Option<s::Name>, inline)]
     name: Option<String>,
+    #[schema(value_type = Option<NewPassword>, inline)]
     password: Option<String>,
     /// Needed for another password.
     current_password: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Me {
+    #[schema(value_type = s::Person)]
     user: Person,
     /// `guest`, `registered` or `administrator`.
     standing: &'static str,
@@ -45,23 +57,35 @@ pub(super) struct Me {
     scopes: Vec<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct User {
     #[serde(flatten)]
+    #[schema(value_type = s::Person)]
     person: Person,
     administrator: bool,
     bot: bool,
     created_at: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Users {
     users: Vec<User>,
     /// Where the next page begins: the value for `after`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     next: Option<Arc<str>>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/users",
+    operation_id = "signUp",
+    tag = "accounts",
+    summary = "Makes an account and signs in",
+    request_body = Entry,
+    responses((status = 201, description = "Signed in", body = SignedIn, headers(("set-cookie" = String, description = "The session, for browsers"))), (status = 403, description = ""), (status = 409, description = ""), (status = 429, description = "")),
+    security(()),
+)]
 pub(super) async fn sign_up(visitor: Visitor, Body(body): Body<Entry>) -> Result<Response, Problem> {
     if !visitor.serving.registration {
         return Err(forbidden("accounts are made by the people who run this server"));
@@ -120,6 +144,14 @@ pub(super) async fn sign_up(visitor: Visitor, Body(body): Body<Entry>) -> Result
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/users/me",
+    operation_id = "getMe",
+    tag = "accounts",
+    summary = "Who you are",
+    responses((status = 200, description = "You", body = Me)),
+)]
 pub(super) async fn me(caller: Caller) -> Json<Me> {
     let user = &caller.user;
     Json(Me {
@@ -133,6 +165,15 @@ pub(super) async fn me(caller: Caller) -> Json<Me> {
     })
 }
 
+#[utoipa::path(
+    patch,
+    path = "/users/me",
+    operation_id = "changeMe",
+    tag = "accounts",
+    summary = "Gives yourself another name or password. Another password ends your other sessions",
+    request_body = Wanted,
+    responses((status = 200, description = "Your account", body = User), (status = 409, description = ""), (status = 429, description = "")),
+)]
 pub(super) async fn change(
     visitor: Visitor,
     caller: Caller,
@@ -209,6 +250,15 @@ async fn check_own_password(visitor: &Visitor, account: &Account, password: &str
     ))
 }
 
+#[utoipa::path(
+    get,
+    path = "/users",
+    operation_id = "listUsers",
+    tag = "accounts",
+    summary = "Accounts, by name",
+    params(("search" = inline(Search), Query, description = "Only those whose name has this in it"), ("after" = inline(s::Id), Query, description = "The `next` of the page before"), ("limit" = inline(EntryLimit), Query, description = "How many")),
+    responses((status = 200, description = "A page", body = Users)),
+)]
 pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Json<Users>, Problem> {
     caller.not_guest()?;
     let query = Query::parse(query.as_deref())?;
