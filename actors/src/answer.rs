@@ -18,18 +18,23 @@ const STORE_RETRY_MS: u64 = 1_000;
 pub(crate) struct Answer(Option<Target>);
 
 enum Target {
-    Socket { outbox: Arc<Outbox>, id: Option<u32> },
+    Socket {
+        outbox: Arc<Outbox>,
+        id: Option<u32>,
+        large: bool,
+    },
     Caller(oneshot::Sender<Result<Done, Refused>>),
 }
 
 impl Answer {
     /// An answer that goes to a connection. Counts as an unacked command of it until it is given. Without `id` success
-    /// is silent.
-    pub(crate) fn to_socket(outbox: &Arc<Outbox>, id: Option<u32>) -> Self {
-        outbox.begin_command();
+    /// is silent. `large`: it may be many times the size of other answers.
+    pub(crate) fn to_socket(outbox: &Arc<Outbox>, id: Option<u32>, large: bool) -> Self {
+        outbox.begin_command(large);
         Self(Some(Target::Socket {
             outbox: Arc::clone(outbox),
             id,
+            large,
         }))
     }
 
@@ -42,11 +47,11 @@ impl Answer {
     /// The command was done.
     pub(crate) fn done(mut self, done: Done) {
         match self.0.take() {
-            Some(Target::Socket { outbox, id }) => {
+            Some(Target::Socket { outbox, id, large }) => {
                 if id.is_some() {
                     outbox.answer(&ServerFrame::Ok(Done { id, ..done }));
                 }
-                outbox.end_command();
+                outbox.end_command(large);
             }
             Some(Target::Caller(sender)) => drop(sender.send(Ok(done))),
             None => {}
@@ -78,9 +83,9 @@ impl Answer {
 
     fn send_refusal(&mut self, code: ErrorCode, message: &str, retry_after_ms: Option<u64>) {
         match self.0.take() {
-            Some(Target::Socket { outbox, id }) => {
+            Some(Target::Socket { outbox, id, large }) => {
                 outbox.refuse(id, code, message, retry_after_ms);
-                outbox.end_command();
+                outbox.end_command(large);
             }
             Some(Target::Caller(sender)) => {
                 let refused = Refused {

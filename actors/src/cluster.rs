@@ -234,6 +234,7 @@ async fn watch_store(rooms: Rooms, connections: Connections) {
             if context.clock.set(&status) {
                 tracing::warn!(epoch = %status.epoch, "the store has another history; clients are told to come back");
                 connections.close_all(protocol::CloseCode::Restarting);
+                rooms.forget_all();
             }
             context.metrics.store_up().set(1.0);
             if !was_up {

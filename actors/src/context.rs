@@ -1,8 +1,8 @@
 //! What all actors of one node share.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use protocol::Person;
+use protocol::{Person, RoomName};
 
 use crate::{
     clock::StoreClock,
@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     persistence::Persistence,
     ports::{Bus, Store},
+    rights::Role,
     settings::Settings,
 };
 
@@ -35,6 +36,8 @@ pub struct User {
     pub scopes: Scopes,
     /// Which credential it is: ending it ends the connections that were opened with it.
     pub credential: Credential,
+    /// Roles in rooms that the credential itself gives, where the store gives none or a lower one.
+    pub roles: Arc<BTreeMap<RoomName, Role>>,
 }
 
 /// What somebody is to the whole server.
@@ -135,6 +138,7 @@ impl User {
             standing: Standing::Guest,
             scopes: Scopes::ALL,
             credential: Credential::default(),
+            roles: Arc::default(),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod conformance;
 pub mod connection;
 mod context;
 mod frame;
+mod guarded;
 mod heads;
 pub mod memory;
 pub mod metrics;

@@ -31,6 +31,8 @@ struct Inner {
     /// Bytes in `queue` and bytes that the pump took and has not yet reported as written.
     unwritten_bytes: usize,
     unacked: usize,
+    /// Of those, the ones whose answers may be large.
+    large_unacked: usize,
     close: Option<CloseCode>,
     /// The pump is gone: pushes are pointless.
     abandoned: bool,
@@ -130,15 +132,16 @@ impl Outbox {
         wake(waker);
     }
 
-    /// Calls `callback` as soon as the queue is below a quarter of its bound; at once if it is so already. Dropped
-    /// uncalled when the connection ends.
-    pub fn call_back(&self, callback: Callback) {
+    /// Calls `callback` as soon as the queue is below a quarter of its bound; at once if it is so already and `bytes`
+    /// fit. Dropped uncalled when the connection ends.
+    pub fn call_back(&self, bytes: usize, callback: Callback) {
         {
             let mut inner = self.inner.lock();
             if inner.abandoned {
                 return;
             }
-            if inner.unwritten_bytes > self.limit_bytes / 4 {
+            let fits = inner.unwritten_bytes.saturating_add(bytes) <= self.limit_bytes;
+            if inner.unwritten_bytes > 0 && (!fits || inner.unwritten_bytes > self.limit_bytes / 4) {
                 inner.on_drained.push(callback);
                 return;
             }
@@ -146,18 +149,22 @@ impl Outbox {
         callback();
     }
 
-    /// A command was accepted that will be answered later.
-    pub fn begin_command(&self) {
-        self.inner.lock().unacked += 1;
+    /// A command was accepted that will be answered later. While one with a `large` answer is under way no other is
+    /// read: what a client asks for and does not take costs one such answer at most.
+    pub fn begin_command(&self, large: bool) {
+        let mut inner = self.inner.lock();
+        inner.unacked += 1;
+        inner.large_unacked += usize::from(large);
     }
 
     /// A command of [`Self::begin_command`] has its answer.
-    pub fn end_command(&self) {
+    pub fn end_command(&self, large: bool) {
         let waker = {
             let mut inner = self.inner.lock();
             inner.unacked = inner.unacked.saturating_sub(1);
+            inner.large_unacked = inner.large_unacked.saturating_sub(usize::from(large));
             // The pump sleeps on this only at the limit.
-            if inner.unacked + 1 == Self::MAX_UNACKED {
+            if large || inner.unacked + 1 == Self::MAX_UNACKED {
                 inner.pump.take()
             } else {
                 None
@@ -209,7 +216,10 @@ impl Outbox {
     /// Pump: whether the next command may be read.
     pub fn accepts_commands(&self) -> bool {
         let inner = self.inner.lock();
-        inner.unacked < Self::MAX_UNACKED && inner.unwritten_bytes < self.limit_bytes && inner.close.is_none()
+        inner.unacked < Self::MAX_UNACKED
+            && inner.large_unacked == 0
+            && inner.unwritten_bytes < self.limit_bytes
+            && inner.close.is_none()
     }
 
     /// Pump: the connection is over. Frees what is queued.

@@ -10,6 +10,7 @@ use crate::{
     cluster::Cluster,
     connection::Connections,
     context::{Context, User},
+    guarded::Guarded,
     heads::HeadReader,
     metrics::Metrics,
     people::{People, Sources},
@@ -55,6 +56,7 @@ impl System {
         bus: Arc<dyn Bus>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
+        let store: Arc<dyn Store> = Arc::new(Guarded(store));
         let clock = Arc::new(StoreClock::new(&store.status().await?));
         let (root, _) = Actor::spawn(None, Root, ()).await?;
         let cell = root.get_cell();
@@ -150,7 +152,7 @@ impl System {
             return Ok(None);
         };
         let members = self.context.store.members(name).await?;
-        let roster = Roster::new(record.rights, members);
+        let roster = Roster::new(record.rights, members).of(name.clone());
         Ok(Some((record, roster)))
     }
 

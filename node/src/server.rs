@@ -183,7 +183,11 @@ fn settings(config: &Config) -> Settings {
         create_on_join: config.rooms.create_on_join,
         sends_per_second_per_user: limits.sends_per_second_per_user,
         connections_per_user: limits.connections_per_user,
-        presence_people: u64::from(limits.presence_people),
+        presence_people: match limits.presence_people {
+            // As for every limit, 0 is off.
+            0 => u64::MAX,
+            people => u64::from(people),
+        },
         ..Settings::default()
     }
 }

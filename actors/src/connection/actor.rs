@@ -4,10 +4,7 @@ use protocol::Command;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
-use super::{
-    OpenRefusal,
-    session::{Resume, Session},
-};
+use super::{OpenRefusal, resume::Resume, session::Session};
 use crate::room::{Joined, Room, SubscriberId};
 
 pub(crate) enum ConnectionMsg {

@@ -4,6 +4,7 @@
 mod actor;
 mod book;
 mod registry;
+mod resume;
 mod session;
 
 use std::sync::Arc;

@@ -17,7 +17,8 @@ use super::{
     Connection, OpenError, Opening,
     actor::{Arguments, ConnectionActor},
     book::Book,
-    session::{Pending, Resume, Session, welcome},
+    resume::{Pending, Resume, welcome},
+    session::Session,
 };
 use crate::{context::User, outbox::Outbox, room::Rooms, supervisor::Supervisor, users::Users};
 

@@ -2,23 +2,17 @@
 //! and fills the outbox, and waits for nothing.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
-use protocol::{
-    Command, ErrorCode, JoinFrom, RoomName, ServerFrame,
-    limits::{HEARTBEAT_MS, MAX_FRAME_BYTES},
-    server::{Done, Resumed, Welcome},
-};
+use protocol::{Command, ErrorCode, JoinFrom, RoomName, ServerFrame, server::Done};
 use ractor::ActorRef;
-use tokio::sync::oneshot;
 
-use super::{OpenRefusal, actor::ConnectionMsg};
+use super::{OpenRefusal, actor::ConnectionMsg, resume::Pending};
 use crate::{
     answer::Answer,
     context::User,
@@ -30,9 +24,6 @@ use crate::{
 
 /// Most rooms that one connection may have open.
 const MAX_OPEN_ROOMS: usize = 1_000;
-/// Rooms that have not answered a resume by then are `overloaded`.
-const RESUME_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// See the module's documentation. Dropping it leaves all rooms.
 pub(super) struct Session {
     pub(super) rooms: Rooms,
@@ -46,26 +37,14 @@ pub(super) struct Session {
     pub(super) welcome: Option<Pending>,
 }
 
-/// What `hello` asked to resume.
-pub(super) struct Resume {
-    pub(super) rooms: Vec<(String, u64)>,
-    pub(super) epoch: Option<String>,
-}
-
-/// A `welcome` that waits for the rooms that are resumed.
-pub(super) struct Pending {
-    pub(super) frame: Welcome,
-    pub(super) welcomed: Option<oneshot::Sender<()>>,
-}
-
 /// A room that is open on this connection, or about to be.
 pub(super) struct Slot {
-    room: Room,
-    subscriber: SubscriberId,
-    status: Status,
+    pub(super) room: Room,
+    pub(super) subscriber: SubscriberId,
+    pub(super) status: Status,
 }
 
-enum Status {
+pub(super) enum Status {
     Open,
     /// Commands for the room wait, so that they take effect in the order sent. They count as unacked, which bounds
     /// their number.
@@ -75,7 +54,7 @@ enum Status {
     },
 }
 
-enum AskedBy {
+pub(super) enum AskedBy {
     Join(Answer),
     /// The `welcome` waits for it.
     Resume,
@@ -84,36 +63,6 @@ enum AskedBy {
 }
 
 impl Session {
-    /// Begins to resume rooms. The `welcome` is sent when all have answered, at once if there are none.
-    pub(super) fn begin(
-        &mut self,
-        myself: &ActorRef<ConnectionMsg>,
-        resume: Option<Resume>,
-        welcomed: oneshot::Sender<()>,
-    ) {
-        if let Some(pending) = &mut self.welcome {
-            pending.welcomed = Some(welcomed);
-        }
-        if let Some(resume) = resume {
-            let same_epoch = resume
-                .epoch
-                .is_none_or(|epoch| *epoch == *self.rooms.context().clock.epoch());
-            for (name, seq) in resume.rooms {
-                let begin = if same_epoch {
-                    Begin::After(seq)
-                } else {
-                    Begin::Reset
-                };
-                match RoomName::new(&name) {
-                    Ok(name) => self.open_room(myself, &name, begin, false, AskedBy::Resume),
-                    Err(_) => self.resume_refused(&name, ErrorCode::BadRequest),
-                }
-            }
-            myself.send_after(RESUME_TIMEOUT, || ConnectionMsg::ResumeDue);
-        }
-        self.send_welcome_if_complete();
-    }
-
     /// Does a command. The answer goes to the outbox, now or later.
     pub(super) fn command(&mut self, myself: &ActorRef<ConnectionMsg>, id: Option<u32>, command: Command) {
         match command {
@@ -126,7 +75,8 @@ impl Session {
                     .refuse(id, ErrorCode::BadRequest, "`op`: hello was said already", None);
             }
             command => {
-                let answer = Answer::to_socket(&self.outbox, id);
+                let large = matches!(command, Command::History { .. } | Command::Presence { .. });
+                let answer = Answer::to_socket(&self.outbox, id, large);
                 self.room_command(myself, command, answer);
             }
         }
@@ -272,7 +222,7 @@ impl Session {
         }
     }
 
-    fn open_room(
+    pub(super) fn open_room(
         &mut self,
         myself: &ActorRef<ConnectionMsg>,
         name: &RoomName,
@@ -353,7 +303,7 @@ impl Session {
         }
     }
 
-    fn open_refused(&mut self, name: &RoomName, asked_by: AskedBy, refusal: OpenRefusal) {
+    pub(super) fn open_refused(&mut self, name: &RoomName, asked_by: AskedBy, refusal: OpenRefusal) {
         match asked_by {
             AskedBy::Join(answer) => match refusal.retry_after_ms {
                 Some(after) => answer.refuse_for_now(refusal.code, refusal.message, after),
@@ -373,6 +323,13 @@ impl Session {
         let Some(name) = self.names.remove(&subscriber) else {
             return;
         };
+        // A room that is only about to be resumed is not.
+        if let Some(pending) = &mut self.welcome {
+            if let Some(rooms) = &mut pending.frame.rooms {
+                rooms.remove(name.as_str());
+            }
+            self.resume_refused(name.as_str(), ErrorCode::NotFound);
+        }
         if let Some(Slot {
             status: Status::Opening { held, .. },
             ..
@@ -405,87 +362,7 @@ impl Session {
         }
     }
 
-    /// Rooms that have not answered in time are not resumed.
-    pub(super) fn resume_due(&mut self) {
-        let late: Vec<RoomName> = self
-            .open
-            .iter()
-            .filter(|(_, slot)| {
-                matches!(
-                    &slot.status,
-                    Status::Opening {
-                        asked_by: AskedBy::Resume,
-                        ..
-                    }
-                )
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in late {
-            if let Some(slot) = self.take(&name) {
-                slot.room.leave(slot.subscriber, None);
-            }
-            self.resume_refused(name.as_str(), ErrorCode::Overloaded);
-        }
-        self.send_welcome_if_complete();
-    }
-
-    fn resumed(&mut self, name: &RoomName, joined: &Joined) {
-        if let Some(rooms) = self
-            .welcome
-            .as_mut()
-            .and_then(|pending| pending.frame.rooms.as_mut())
-        {
-            let reset = joined.reset.then_some(true);
-            rooms.insert(
-                name.to_string(),
-                Resumed {
-                    head: joined.head,
-                    role: joined.role.into(),
-                    reset,
-                },
-            );
-        }
-        self.send_welcome_if_complete();
-    }
-
-    fn resume_refused(&mut self, name: &str, code: ErrorCode) {
-        if let Some(pending) = &mut self.welcome {
-            pending
-                .frame
-                .refused
-                .get_or_insert_with(BTreeMap::new)
-                .insert(name.to_owned(), code);
-        }
-    }
-
-    /// Sends the `welcome` once every room has answered, and then lets the rooms begin.
-    fn send_welcome_if_complete(&mut self) {
-        let waits = |slot: &Slot| {
-            matches!(
-                &slot.status,
-                Status::Opening {
-                    asked_by: AskedBy::Resume,
-                    ..
-                }
-            )
-        };
-        if self.open.values().any(waits) {
-            return;
-        }
-        if let Some(Pending { mut frame, welcomed }) = self.welcome.take() {
-            frame.time = self.rooms.context().clock.now_ms();
-            self.outbox.answer(&ServerFrame::Welcome(frame));
-            for slot in self.open.values() {
-                slot.room.start(slot.subscriber);
-            }
-            if let Some(welcomed) = welcomed {
-                let _ = welcomed.send(());
-            }
-        }
-    }
-
-    fn take(&mut self, name: &RoomName) -> Option<Slot> {
+    pub(super) fn take(&mut self, name: &RoomName) -> Option<Slot> {
         let slot = self.open.remove(name)?;
         self.names.remove(&slot.subscriber);
         Some(slot)
@@ -497,24 +374,8 @@ impl Drop for Session {
         for slot in self.open.values() {
             slot.room.leave(slot.subscriber, None);
         }
-    }
-}
-
-/// The `welcome` of a session, without what is known only when its rooms have answered.
-pub(super) fn welcome(rooms: &Rooms, opening: &super::Opening) -> Welcome {
-    let context = rooms.context();
-    Welcome {
-        id: opening.id,
-        node: Arc::clone(&context.settings.node),
-        session: format!("{:016x}", fastrand::u64(..)).into(),
-        user: opening.user.person.clone(),
-        token: opening.token.clone(),
-        epoch: context.clock.epoch(),
-        heartbeat_ms: HEARTBEAT_MS,
-        max_frame: MAX_FRAME_BYTES as u64,
-        time: 0,
-        rooms: opening.resume.as_ref().map(|_| BTreeMap::new()),
-        refused: None,
+        // The client of a session that failed is to come back; of one that ended, the connection is closed already.
+        self.outbox.close(protocol::CloseCode::Internal);
     }
 }
 

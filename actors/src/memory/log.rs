@@ -128,6 +128,9 @@ impl RoomLog {
                     _ => Ok(()),
                 }
             }
+            Change::Member { .. } if self.roster.would_lose_its_owner(&entry.change) => {
+                refused(Refusal::Conflict)
+            }
             Change::Member { .. } | Change::Room { .. } => Ok(()),
         }
     }

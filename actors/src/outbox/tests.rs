@@ -128,10 +128,10 @@ fn unanswered_commands_are_bounded() {
     let outbox = outbox();
     for _ in 0..Outbox::MAX_UNACKED {
         assert!(outbox.accepts_commands());
-        outbox.begin_command();
+        outbox.begin_command(false);
     }
     assert!(!outbox.accepts_commands());
-    outbox.end_command();
+    outbox.end_command(false);
     assert!(outbox.accepts_commands());
 }
 
@@ -140,11 +140,11 @@ fn callbacks_wait_for_a_quarter_and_come_once() {
     let outbox = outbox();
     let calls = Calls::default();
     outbox.push(frame(250));
-    outbox.call_back(calls.callback());
+    outbox.call_back(1, calls.callback());
     assert_eq!(calls.count(), 1, "at once when it is drained already");
     outbox.push(frame(750));
-    outbox.call_back(calls.callback());
-    outbox.call_back(calls.callback());
+    outbox.call_back(1, calls.callback());
+    outbox.call_back(1, calls.callback());
     outbox.wrote(749);
     assert_eq!(calls.count(), 1);
     outbox.wrote(1);
@@ -158,9 +158,10 @@ fn a_callback_may_fill_the_outbox_again() {
     let outbox = outbox();
     outbox.push(frame(LIMIT));
     let again = Arc::clone(&outbox);
-    outbox.call_back(Box::new(move || {
-        assert_eq!(again.push(frame(LIMIT)), Pushed::Queued)
-    }));
+    outbox.call_back(
+        1,
+        Box::new(move || assert_eq!(again.push(frame(LIMIT)), Pushed::Queued)),
+    );
     outbox.wrote(LIMIT);
     assert_eq!(take(&outbox).0, [LIMIT, LIMIT]);
     assert_eq!(outbox.push(frame(1)), Pushed::Full);
@@ -202,13 +203,13 @@ fn answers_wake_a_pump_that_was_at_the_limit_of_commands() {
     let outbox = outbox();
     let (pump, waker) = Pump::new();
     for _ in 0..Outbox::MAX_UNACKED {
-        outbox.begin_command();
+        outbox.begin_command(false);
     }
     assert!(outbox.poll_take(&mut Context::from_waker(&waker)).is_pending());
-    outbox.end_command();
+    outbox.end_command(false);
     assert_eq!(pump.woken(), 1);
     assert!(outbox.poll_take(&mut Context::from_waker(&waker)).is_pending());
-    outbox.end_command();
+    outbox.end_command(false);
     assert_eq!(pump.woken(), 1, "it was reading already");
 }
 
@@ -233,12 +234,12 @@ fn an_abandoned_outbox_keeps_nothing_and_calls_nobody() {
     let payload = frame(LIMIT);
     outbox.push(payload.clone());
     assert!(!payload.is_unique());
-    outbox.call_back(calls.callback());
+    outbox.call_back(1, calls.callback());
     outbox.abandon();
     assert!(payload.is_unique(), "the queue is freed");
     assert_eq!(Arc::strong_count(&calls.0), 1, "the callback is freed");
     outbox.wrote(LIMIT);
-    outbox.call_back(calls.callback());
+    outbox.call_back(1, calls.callback());
     assert_eq!(calls.count(), 0);
     assert_eq!(outbox.push(frame(1)), Pushed::Closed);
 }

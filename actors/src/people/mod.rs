@@ -304,5 +304,6 @@ fn user(record: &CredentialRecord, kind: CredentialKind) -> User {
             id: Some(Arc::clone(&record.id)),
             expires_at: record.expires_at,
         },
+        roles: Arc::default(),
     }
 }

@@ -1,10 +1,6 @@
 //! One persistence shard: commits the appends of its rooms in groups.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
@@ -16,10 +12,6 @@ use crate::{
     ports::{Append, Outcome, Store, StoreError},
     room::Room,
 };
-
-/// A batch that the store has not answered by then is given up: its commands are refused and may be repeated. The
-/// adapters' own limits are shorter; this one holds when an adapter hangs.
-const COMMIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An append on its way to the store, with all that is owed for it.
 pub(crate) struct Pending {
@@ -161,13 +153,7 @@ impl Drop for Finished {
 async fn commit(store: &dyn Store, metrics: &Metrics, batch: Vec<Pending>) {
     let (appends, tickets): (Vec<_>, Vec<_>) = batch.into_iter().map(|p| (p.append, p.ticket)).unzip();
     let begun = Instant::now();
-    let result = match tokio::time::timeout(COMMIT_TIMEOUT, store.append(&appends)).await {
-        Ok(result) => result,
-        Err(_) => Err(StoreError::Timeout(format!(
-            "no answer to an append within {COMMIT_TIMEOUT:?}"
-        ))),
-    };
-    match result {
+    match store.append(&appends).await {
         Ok(outcomes) if outcomes.len() == appends.len() => {
             metrics.commit_seconds().record(begun.elapsed());
             metrics.commit_batch_events().record(appends.len() as f64);

@@ -42,7 +42,8 @@ pub enum Change {
     /// [`Refusal::NotFound`].
     React { target: u64, emoji: Arc<str>, on: bool },
     /// Recorded as it is; what the store keeps of `who` in the room follows, as [`Roster::apply`](crate::rights::Roster)
-    /// says. Also goes into the audit.
+    /// says. Also goes into the audit. [`Refusal::Conflict`] where the room's only owner would be none any more while
+    /// others have a role.
     Member {
         change: MemberChange,
         who: Person,
@@ -82,6 +83,8 @@ pub enum Refusal {
     NotFound,
     /// The target is somebody else's.
     Forbidden,
+    /// A room with other members would lose its last owner.
+    Conflict,
 }
 
 /// A room as the store knows it.

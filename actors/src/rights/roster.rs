@@ -2,14 +2,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use protocol::{Event, EventBody, MemberChange, RoomChange, event::RoomValue};
+use protocol::{Event, EventBody, MemberChange, RoomChange, RoomName, event::RoomValue};
 
 use super::{Membership, NO_END, Role, RoomRights, Visibility};
+use crate::{context::User, ports::Change};
 
 /// Follows a room's log. Every event says what is so from then on, so that events which the roster knows already do no
 /// harm.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
+    room: Option<RoomName>,
     rights: RoomRights,
     members: HashMap<Arc<str>, Membership>,
 }
@@ -21,9 +23,27 @@ impl Roster {
             .into_iter()
             .map(|member| (Arc::clone(member.id()), member));
         Self {
+            room: None,
             rights,
             members: members.collect(),
         }
+    }
+
+    /// The same for the room of that name, in which credentials may give roles.
+    #[must_use]
+    pub fn of(self, room: RoomName) -> Self {
+        Self {
+            room: Some(room),
+            ..self
+        }
+    }
+
+    /// What `user` has as a role: by the room's log, or by their credential while they are not banned.
+    pub(super) fn role(&self, user: &User, now_ms: u64) -> Option<Role> {
+        let known = self.get(&user.person.id);
+        let given = self.room.as_ref().and_then(|room| user.roles.get(room)).copied();
+        let given = given.filter(|_| !known.is_some_and(|known| known.is_banned(now_ms)));
+        known.and_then(|known| known.role).max(given)
     }
 
     /// What the room is like.
@@ -41,12 +61,26 @@ impl Roster {
         self.members.values()
     }
 
-    /// How many owners there are.
-    pub fn owners(&self) -> usize {
-        self.members
-            .values()
-            .filter(|member| member.role == Some(Role::Owner))
-            .count()
+    /// Whether a change would take the role from the only owner while others have one.
+    pub fn would_lose_its_owner(&self, change: &Change) -> bool {
+        let Change::Member {
+            change, who, role, ..
+        } = change
+        else {
+            return false;
+        };
+        let takes = match change {
+            MemberChange::Left | MemberChange::Removed | MemberChange::Banned => true,
+            MemberChange::Role => role.as_deref() != Some(Role::Owner.as_str()),
+            _ => false,
+        };
+        let others = || self.members.values().filter(|member| member.id() != &who.id);
+        takes
+            && self
+                .get(&who.id)
+                .is_some_and(|member| member.role == Some(Role::Owner))
+            && others().any(|member| member.role.is_some())
+            && others().all(|member| member.role != Some(Role::Owner))
     }
 
     /// Takes over what an event says. Returns whether it says anything about rights.
@@ -160,7 +194,7 @@ mod tests {
         let ada = roster.get("ada").unwrap();
         assert_eq!((ada.role, ada.invited), (Some(Role::Member), false));
         roster.apply(&member(MemberChange::Role, Some(Role::Owner), None));
-        assert_eq!(roster.owners(), 1);
+        assert_eq!(roster.get("ada").unwrap().role, Some(Role::Owner));
         roster.apply(&member(MemberChange::Muted, None, Some(50)));
         roster.apply(&member(MemberChange::Banned, None, None));
         let ada = roster.get("ada").unwrap();
@@ -175,9 +209,12 @@ mod tests {
     fn a_role_can_be_taken_away_and_joining_with_a_role_is_one_event() {
         let mut roster = Roster::default();
         roster.apply(&member(MemberChange::Joined, Some(Role::Owner), None));
-        assert_eq!(roster.owners(), 1);
         roster.apply(&member(MemberChange::Joined, None, None));
-        assert_eq!(roster.owners(), 1, "joining again changes nothing");
+        assert_eq!(
+            roster.get("ada").unwrap().role,
+            Some(Role::Owner),
+            "joining again changes nothing"
+        );
         roster.apply(&member(MemberChange::Left, None, None));
         assert!(roster.get("ada").is_none());
     }

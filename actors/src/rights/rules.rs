@@ -70,7 +70,7 @@ enum Rank {
 /// `archived`, `muted`.
 pub fn decide(operation: Operation<'_>, user: &User, roster: &Roster, now_ms: u64) -> Result<(), ErrorCode> {
     let known = roster.get(&user.person.id);
-    let rank = rank(user, roster);
+    let rank = rank(user, roster, now_ms);
     let at_the_door = match operation {
         Operation::Join => known.is_some_and(|member| member.invited),
         Operation::JoinByLink => true,
@@ -97,8 +97,8 @@ pub fn decide(operation: Operation<'_>, user: &User, roster: &Roster, now_ms: u6
 
 impl Roster {
     /// The word for what `user` is in the room: `owner`, `moderator`, `member` or `guest`.
-    pub fn role_of(&self, user: &User) -> &'static str {
-        let role = self.get(&user.person.id).and_then(|member| member.role);
+    pub fn role_of(&self, user: &User, now_ms: u64) -> &'static str {
+        let role = self.role(user, now_ms);
         match (role, user.standing) {
             (_, Standing::Administrator) if self.rights().visibility != Visibility::Direct => "owner",
             (Some(role), _) => role.as_str(),
@@ -108,12 +108,12 @@ impl Roster {
     }
 }
 
-fn rank(user: &User, roster: &Roster) -> Rank {
+fn rank(user: &User, roster: &Roster, now_ms: u64) -> Rank {
     let visibility = roster.rights().visibility;
     if user.standing == Standing::Administrator && visibility != Visibility::Direct {
         return Rank::Administrator;
     }
-    match roster.get(&user.person.id).and_then(|member| member.role) {
+    match roster.role(user, now_ms) {
         Some(role) => of_role(Some(role)),
         None if visibility != Visibility::Public => Rank::Outside,
         None if user.is_guest() => Rank::Guest,

@@ -13,6 +13,7 @@ fn user(standing: Standing) -> User {
         standing,
         scopes: Scopes::ALL,
         credential: Credential::default(),
+        roles: Arc::default(),
     }
 }
 
@@ -111,7 +112,12 @@ fn the_rules_are_as_the_tables_say() {
             let mut other = Membership::new(person("other"));
             other.role = Some(Role::Member);
             let roster = Roster::new(room(heading), [known, other]);
-            let is = match decide(operation(row[0]), &user, &roster, NOW_MS) {
+            let mut decided = decide(operation(row[0]), &user, &roster, NOW_MS);
+            if operation(row[0]) == Operation::DeleteAny {
+                // Whose message it is is looked at last.
+                decided = decide(Operation::Delete, &user, &roster, NOW_MS).and(decided);
+            }
+            let is = match decided {
                 Ok(()) => "yes",
                 Err(code) => code.as_str(),
             };
@@ -195,6 +201,28 @@ fn bans_and_mutes_end() {
         Err(ErrorCode::Banned)
     );
     assert_eq!(decide(Operation::Send, &user, &roster, NOW_MS), Ok(()));
+}
+
+#[test]
+fn a_credential_may_give_roles_and_a_ban_ends_that() {
+    let name = protocol::RoomName::new("ops").unwrap();
+    let mut user = user(Standing::Registered);
+    user.roles = Arc::new([(name.clone(), Role::Moderator)].into());
+    let here = Roster::new(room("Private rooms"), []).of(name.clone());
+    assert_eq!(decide(Operation::InviteLinks, &user, &here, NOW_MS), Ok(()));
+    assert_eq!(here.role_of(&user, NOW_MS), "moderator");
+    let elsewhere = Roster::new(room("Private rooms"), []).of(protocol::RoomName::new("board").unwrap());
+    assert_eq!(
+        decide(Operation::Read, &user, &elsewhere, NOW_MS),
+        Err(ErrorCode::NotFound)
+    );
+    let mut known = Membership::new(person("asking"));
+    known.banned_until = Some(NO_END);
+    let banned = Roster::new(room("Private rooms"), [known]).of(name);
+    assert_eq!(
+        decide(Operation::Read, &user, &banned, NOW_MS),
+        Err(ErrorCode::NotFound)
+    );
 }
 
 #[test]

@@ -26,6 +26,8 @@ use crate::{
 
 /// How long a room that nobody is in goes by what it last read of rights.
 const FRESH_FOR: Duration = Duration::from_millis(500);
+/// How long a name stays active that is no room's.
+const ABSENT_FOR: Duration = Duration::from_millis(200);
 
 /// One opening of a room by a connection; unique on the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -127,11 +129,17 @@ pub(crate) enum RoomMsg {
         after: u64,
         result: Result<EventPage, StoreError>,
     },
-    PresenceDue,
-    PresenceRenew,
+    /// Read markers are stored; others may have moved meanwhile.
+    MarksSaved,
+    PresenceDue(u64),
+    PresenceRenew(u64),
     /// The other nodes have had the time to say who is there.
-    PicturesDue,
+    PicturesDue(u64),
+    /// The store has another history: nothing that is known holds any more.
+    Forget,
     IdleDue,
+    /// As [`RoomMsg::IdleDue`], once: the room does not exist.
+    AbsentDue,
 }
 
 pub(super) struct RoomActor {
@@ -150,9 +158,16 @@ pub(super) struct State {
 enum Phase {
     /// Nothing is known; the first request loads the room.
     Cold,
-    /// Requests wait for the room to be read; one at a time of each connection, so their number is bounded.
-    Loading(Vec<RoomMsg>),
+    Loading(Waiting),
     Live(Box<Live>),
+}
+
+/// Requests that wait for the room to be read; each counts with its connection, so their number is bounded.
+#[derive(Default)]
+struct Waiting {
+    /// Came before the reading began: what is read is current for them.
+    in_time: Vec<RoomMsg>,
+    late: Vec<RoomMsg>,
 }
 
 /// What the methods of [`Live`] need of the actor.
@@ -187,7 +202,13 @@ impl Actor for RoomActor {
             self.shared.backlog_bytes.fetch_sub(*bytes, Relaxed);
         }
         match message {
-            RoomMsg::IdleDue => self.end_if_idle(&myself, state),
+            RoomMsg::IdleDue => {
+                if !self.end_if_idle(&myself, state) {
+                    self.check_idle_later(&myself);
+                }
+            }
+            RoomMsg::AbsentDue => drop(self.end_if_idle(&myself, state)),
+            RoomMsg::Forget => state.phase = Phase::Cold,
             RoomMsg::Loaded(result) => self.loaded(&myself, state, result),
             message => self.dispatch(&myself, state, message),
         }
@@ -217,11 +238,10 @@ impl RoomActor {
             }
             Phase::Loading(waiting) => self.wait(waiting, message),
             Phase::Cold => {
-                let mut waiting = Vec::new();
+                let mut waiting = Waiting::default();
                 self.wait(&mut waiting, message);
-                if !waiting.is_empty() {
-                    self.load(myself, &waiting);
-                    state.phase = Phase::Loading(waiting);
+                if !waiting.late.is_empty() {
+                    state.phase = self.load(myself, waiting);
                 }
             }
         }
@@ -229,7 +249,7 @@ impl RoomActor {
 
     /// Keeps what must wait for the room. What only concerns a live room is pointless now, but a commit is answered and
     /// told to the other nodes at once.
-    fn wait(&self, waiting: &mut Vec<RoomMsg>, message: RoomMsg) {
+    fn wait(&self, waiting: &mut Waiting, message: RoomMsg) {
         match message {
             RoomMsg::Committed(committed) => {
                 let events = super::commands::settle(&self.context, &self.shared.name, committed);
@@ -237,8 +257,8 @@ impl RoomActor {
                     room: self.shared.name.clone(),
                     events,
                 };
-                if !waiting.is_empty() {
-                    waiting.push(RoomMsg::Bus {
+                if !waiting.in_time.is_empty() || !waiting.late.is_empty() {
+                    waiting.late.push(RoomMsg::Bus {
                         node: Arc::clone(&self.context.settings.node),
                         message,
                         bytes: 0,
@@ -246,9 +266,11 @@ impl RoomActor {
                 }
             }
             RoomMsg::Leave(subscriber, answer) => {
-                waiting.retain(
-                    |message| !matches!(message, RoomMsg::Join(join) if join.subscriber == subscriber),
-                );
+                for waiting in [&mut waiting.in_time, &mut waiting.late] {
+                    waiting.retain(
+                        |message| !matches!(message, RoomMsg::Join(join) if join.subscriber == subscriber),
+                    );
+                }
                 if let Some(answer) = answer {
                     answer.done(protocol::server::Done::default());
                 }
@@ -259,22 +281,28 @@ impl RoomActor {
             | RoomMsg::Presence(..)
             | RoomMsg::MarkRead { .. }
             | RoomMsg::MarkDue { .. }
-            | RoomMsg::Typing(..) => waiting.push(message),
+            | RoomMsg::Typing(..) => waiting.late.push(message),
             _ => {}
         }
     }
 
     /// Reads the room beside the actor. Somebody who may make the room has it made if it is not there.
-    fn load(&self, myself: &ActorRef<RoomMsg>, waiting: &[RoomMsg]) {
+    fn load(&self, myself: &ActorRef<RoomMsg>, waiting: Waiting) -> Phase {
+        let mut in_time = waiting.in_time;
+        in_time.extend(waiting.late);
         let context = Arc::clone(&self.context);
         let name = self.shared.name.clone();
         let myself = myself.clone();
-        let create = waiting.iter().any(wants_creation);
-        let recent = waiting.iter().any(|message| matches!(message, RoomMsg::Join(_)));
+        let create = in_time.iter().any(wants_creation);
+        let recent = in_time.iter().any(|message| matches!(message, RoomMsg::Join(_)));
         tokio::spawn(async move {
             let result = load(&context, &name, create, recent).await;
             let _ = myself.cast(RoomMsg::Loaded(result));
         });
+        Phase::Loading(Waiting {
+            in_time,
+            late: Vec::new(),
+        })
     }
 
     fn loaded(
@@ -283,64 +311,70 @@ impl RoomActor {
         state: &mut State,
         result: Result<Option<Box<Loaded>>, StoreError>,
     ) {
-        let Phase::Loading(waiting) = std::mem::replace(&mut state.phase, Phase::Cold) else {
+        let Phase::Loading(Waiting { in_time, late }) = std::mem::replace(&mut state.phase, Phase::Cold)
+        else {
             return;
         };
         match result {
             Ok(Some(loaded)) => {
                 let live = Live::new(&self.context.settings, *loaded);
                 state.phase = Phase::Live(Box::new(live));
-                for message in waiting {
-                    // A room that was just read is current for those who waited for it.
-                    match (&mut state.phase, message) {
-                        (Phase::Live(live), message @ (RoomMsg::Join(_) | RoomMsg::Presence(..))) => {
+                let in_time = in_time.into_iter().map(|message| (message, true));
+                let late = late.into_iter().map(|message| (message, false));
+                for (message, is_current) in in_time.chain(late) {
+                    let opens = matches!(message, RoomMsg::Join(_) | RoomMsg::Presence(..));
+                    match &mut state.phase {
+                        Phase::Live(live) if is_current || opens => {
                             let cx = Cx {
                                 context: &self.context,
                                 room: self.handle(myself),
                                 budget: &state.budget,
                             };
                             match message {
-                                RoomMsg::Join(join) => live.join_current(&cx, *join),
+                                RoomMsg::Join(join) if is_current => live.join_current(&cx, *join),
                                 message => live.handle(&cx, message),
                             }
                             self.shared.members.store(live.members(), Relaxed);
                         }
-                        (_, message) => self.dispatch(myself, state, message),
+                        _ => self.dispatch(myself, state, message),
                     }
                 }
             }
             Ok(None) => {
-                // Somebody who may make the room may have come while it was looked for.
-                if waiting.iter().any(wants_creation) {
-                    self.load(myself, &waiting);
-                    state.phase = Phase::Loading(waiting);
-                    return;
-                }
-                for message in waiting {
+                for message in in_time {
                     refuse(&self.shared.name, self.handle(myself), message, None);
+                }
+                if late.is_empty() {
+                    // Anybody can ask for any name; one that there is not costs an actor for a moment only.
+                    drop(myself.send_after(ABSENT_FOR, || RoomMsg::AbsentDue));
+                } else {
+                    // The room may have been made meanwhile, or one of these may make it.
+                    let in_time = Vec::new();
+                    state.phase = self.load(myself, Waiting { in_time, late });
                 }
             }
             Err(error) => {
                 tracing::warn!(room = %self.shared.name, %error, "a room could not be read from the store");
-                for message in waiting {
+                for message in in_time.into_iter().chain(late) {
                     refuse(&self.shared.name, self.handle(myself), message, Some(&error));
                 }
             }
         }
     }
 
-    fn end_if_idle(&self, myself: &ActorRef<RoomMsg>, state: &mut State) {
+    /// Returns whether it does.
+    fn end_if_idle(&self, myself: &ActorRef<RoomMsg>, state: &mut State) -> bool {
         let idle = match &state.phase {
             Phase::Cold => true,
             Phase::Loading(_) => false,
             Phase::Live(live) => live.members() == 0,
         };
-        if idle && self.rooms.retire(&self.shared.name, myself.get_id()) {
+        let ends = idle && self.rooms.retire(&self.shared.name, myself.get_id());
+        if ends {
             // What was sent before the room left the directory is still handled.
             let _ = myself.drain();
-        } else {
-            self.check_idle_later(myself);
         }
+        ends
     }
 
     fn check_idle_later(&self, myself: &ActorRef<RoomMsg>) {
@@ -363,11 +397,17 @@ impl RoomActor {
 fn is_stale(live: &Live, message: &RoomMsg) -> bool {
     match message {
         RoomMsg::Join(_) | RoomMsg::Presence(..) => !live.is_followed(),
+        RoomMsg::Write(write) if is_about_rights(&write.0.change) => !live.is_followed(),
         RoomMsg::Write(_) | RoomMsg::History(..) | RoomMsg::MarkRead { .. } | RoomMsg::Typing(..) => {
             !live.is_followed() && live.age() > FRESH_FOR
         }
         _ => false,
     }
+}
+
+/// Whether what is so already is judged by what is known of the room.
+fn is_about_rights(change: &Change) -> bool {
+    matches!(change, Change::Member { .. } | Change::Room { .. })
 }
 
 fn wants_creation(message: &RoomMsg) -> bool {
@@ -400,10 +440,8 @@ fn refuse(name: &protocol::RoomName, room: Room, message: RoomMsg, error: Option
 fn refuse_answer(answer: Answer, name: &protocol::RoomName, error: Option<&StoreError>) {
     match error {
         Some(error) => answer.refuse_by_store(error),
-        None => answer.refuse(
-            protocol::ErrorCode::NotFound,
-            &format!("there is no room `{name}` that you may see"),
-        ),
+        // As of a room that is there and may not be seen.
+        None => super::commands::deny(answer, protocol::ErrorCode::NotFound, name),
     }
 }
 
@@ -419,7 +457,7 @@ async fn load(
         None => return Ok(None),
         Some(record) => record,
     };
-    let recent = if record.head == 0 || !recent {
+    let recent = if record.head == 0 || !(recent || record.rights.slow_mode_seconds > 0) {
         EventPage::default()
     } else {
         let request = PageRequest {

@@ -16,31 +16,68 @@ use crate::{
     rights::{self, Operation, Role, Visibility},
 };
 
+/// In slow mode, somebody whose message was not committed may try again after this many milliseconds.
+const SLOW_MODE_RETRY_MS: u64 = 2_000;
+
 impl Live {
     /// Whether `user` may do this here now.
     pub(super) fn decide(&self, cx: &Cx<'_>, user: &User, operation: Operation<'_>) -> Result<(), ErrorCode> {
         rights::decide(operation, user, &self.roster, cx.context.clock.now_ms())
     }
 
-    /// Follows what events say about the room and its people. Returns whether rights are concerned.
-    pub(super) fn take_note(&mut self, events: &[Arc<Event>]) -> bool {
-        let mut about_rights = false;
-        for event in events {
-            match &event.body {
-                EventBody::Room {
-                    change: RoomChange::Title,
-                    value: RoomValue::Text(title),
-                } => self.title = Arc::clone(title),
-                EventBody::Message { .. } if self.roster.rights().slow_mode_seconds > 0 => {
-                    self.wrote.insert(Arc::clone(&event.user.id), event.at);
-                }
-                _ => about_rights |= self.roster.apply(event),
+    /// Follows what events say about the room and its people, up to the first that is about rights. Returns how many
+    /// were looked at, and whether the last one is.
+    pub(super) fn take_note(&mut self, events: &[Arc<Event>]) -> (usize, bool) {
+        for (index, event) in events.iter().enumerate() {
+            if self.note(event) {
+                return (index + 1, true);
             }
         }
-        if self.roster.rights().slow_mode_seconds == 0 {
-            self.wrote.clear();
+        (events.len(), false)
+    }
+
+    /// Follows what an event says about the room and its people. Returns whether rights are concerned.
+    pub(super) fn note(&mut self, event: &Event) -> bool {
+        match &event.body {
+            EventBody::Room {
+                change: RoomChange::Title,
+                value: RoomValue::Text(title),
+            } => {
+                self.title = Arc::clone(title);
+                false
+            }
+            EventBody::Message { .. } => {
+                let due_ms = event.at.saturating_add(self.slow_mode_ms());
+                if due_ms > event.at {
+                    self.write_again_at.insert(Arc::clone(&event.user.id), due_ms);
+                }
+                false
+            }
+            _ => {
+                let slow_mode_ms = self.slow_mode_ms();
+                let about_rights = self.roster.apply(event);
+                if self.slow_mode_ms() != slow_mode_ms {
+                    self.write_again_at.clear();
+                }
+                about_rights
+            }
         }
-        about_rights
+    }
+
+    /// Slow mode goes by who wrote last, also before the room was read.
+    pub(super) fn remember_writers(&mut self, events: &[Event]) {
+        if self.slow_mode_ms() > 0 {
+            for event in events
+                .iter()
+                .filter(|event| matches!(event.body, EventBody::Message { .. }))
+            {
+                self.note(event);
+            }
+        }
+    }
+
+    fn slow_mode_ms(&self) -> u64 {
+        self.roster.rights().slow_mode_seconds.saturating_mul(1_000)
     }
 
     /// Checks a write. Gives the answer back if it is to be written.
@@ -74,32 +111,23 @@ impl Live {
         Some(answer)
     }
 
-    /// Slow mode: notes that `user` writes now.
+    /// Slow mode: lets one message of `user` through and then, until it is known what became of it, no other.
     ///
     /// # Errors
-    /// With the milliseconds until they may.
+    /// With the milliseconds until they may write.
     fn pace(&mut self, cx: &Cx<'_>, user: &User) -> Result<(), u64> {
-        let pause_ms = self.roster.rights().slow_mode_seconds.saturating_mul(1_000);
+        let pause_ms = self.slow_mode_ms();
         if pause_ms == 0 || self.decide(cx, user, Operation::SetSlowMode).is_ok() {
             return Ok(());
         }
         let now_ms = cx.context.clock.now_ms();
-        let due_ms = self
-            .wrote
-            .get(&user.person.id)
-            .map_or(0, |wrote| wrote.saturating_add(pause_ms));
+        let due_ms = self.write_again_at.get(&user.person.id).copied().unwrap_or(0);
         if now_ms < due_ms {
             return Err(due_ms - now_ms);
         }
-        self.wrote.insert(Arc::clone(&user.person.id), now_ms);
+        let due_ms = now_ms.saturating_add(pause_ms.min(SLOW_MODE_RETRY_MS));
+        self.write_again_at.insert(Arc::clone(&user.person.id), due_ms);
         Ok(())
-    }
-
-    /// Forgets when people wrote for whom slow mode is over.
-    pub(super) fn forget_pace(&mut self, now_ms: u64) {
-        let pause_ms = self.roster.rights().slow_mode_seconds.saturating_mul(1_000);
-        self.wrote
-            .retain(|_, wrote| now_ms < wrote.saturating_add(pause_ms));
     }
 
     /// Whether nothing would change. Messages and what refers to them is the store's to judge.
@@ -128,7 +156,9 @@ impl Live {
                         known.and_then(|known| known.muted_until) == Some(until.unwrap_or(rights::NO_END))
                     }
                     MemberChange::Unmuted => known.is_none_or(|known| known.muted_until.is_none()),
-                    MemberChange::Left | MemberChange::Removed => false,
+                    MemberChange::Left => !member && known.is_none_or(|known| !known.invited),
+                    // Who is here without being a member is sent out, too.
+                    MemberChange::Removed => false,
                 }
             }
             Change::Room { change, value } => {
@@ -149,10 +179,7 @@ impl Live {
 
     /// What a change of membership needs beside the right to make it.
     fn check_members(&self, change: &Change) -> Result<(), (ErrorCode, &'static str)> {
-        let Change::Member {
-            change, who, role, ..
-        } = change
-        else {
+        let Change::Member { change, who, .. } = change else {
             return Ok(());
         };
         let known = self.roster.get(&who.id);
@@ -167,30 +194,15 @@ impl Live {
             {
                 Err((ErrorCode::NotFound, "they are no member of the room"))
             }
-            MemberChange::Role | MemberChange::Left | MemberChange::Removed | MemberChange::Banned => {
-                let stays = *change == MemberChange::Role && role.as_deref() == Some(Role::Owner.as_str());
-                let is_last = held == Some(Role::Owner) && self.roster.owners() == 1;
-                if is_last && !stays && self.has_other_members(&who.id) {
-                    let message = "the room would have no owner; make somebody else one first";
-                    return Err((ErrorCode::Conflict, message));
-                }
-                Ok(())
-            }
             _ => Ok(()),
         }
-    }
-
-    fn has_other_members(&self, id: &str) -> bool {
-        self.roster
-            .members()
-            .any(|member| member.role.is_some() && **member.id() != *id)
     }
 
     /// Forgets notes on people who are gone, so that they do not pile up.
     pub(super) fn forget_absent(&mut self, now_ms: u64) {
         let here: HashSet<&str> = self.subscribers.iter().map(|s| &*s.user.person.id).collect();
         self.marks.retain(|id, _| here.contains(&**id));
-        self.forget_pace(now_ms);
+        self.write_again_at.retain(|_, due_ms| now_ms < *due_ms);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A live room: what its members ask of it.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,6 +26,13 @@ const TYPING_PACE: Duration = Duration::from_secs(2);
 const OVERLOADED_RETRY_MS: u64 = 500;
 /// Largest page of history, in bytes of its events.
 const HISTORY_BYTES: usize = 1024 * 1024;
+
+/// Read markers that moved and are not stored yet: one of each person, and one write of them at a time.
+#[derive(Default)]
+pub(super) struct Unsaved {
+    marks: HashMap<Arc<str>, u64>,
+    saving: bool,
+}
 
 impl Live {
     /// Hands a command that writes to persistence, unless it is not allowed or too much waits already.
@@ -124,9 +132,39 @@ impl Live {
                 seq,
             };
             publish(cx.context, &message, None);
-            store_mark(cx, user, seq);
+            self.unsaved.marks.insert(Arc::clone(&user.id), seq);
+            if !self.unsaved.saving {
+                self.save_marks(cx);
+            }
         }
         answer.done(Done::default());
+    }
+
+    /// Stores the markers that moved meanwhile. Read markers are no events: one that is lost with the store is sent
+    /// again with the next.
+    pub(super) fn save_marks(&mut self, cx: &Cx<'_>) {
+        let marks: Vec<ReadMark> = self
+            .unsaved
+            .marks
+            .drain()
+            .map(|(user, seq)| ReadMark {
+                room: cx.room.name().clone(),
+                user,
+                seq,
+            })
+            .collect();
+        self.unsaved.saving = !marks.is_empty();
+        if marks.is_empty() {
+            return;
+        }
+        let store = Arc::clone(&cx.context.store);
+        let room = cx.room.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.mark_read(&marks).await {
+                tracing::debug!(%error, "read markers were not stored");
+            }
+            room.cast(RoomMsg::MarksSaved);
+        });
     }
 
     pub(super) fn show_read(&mut self, cx: &Cx<'_>, user: Person, seq: u64) {
@@ -204,6 +242,10 @@ pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committe
             Outcome::Refused(Refusal::NotFound) => {
                 answer.refuse(ErrorCode::NotFound, "there is no such message in this room");
             }
+            Outcome::Refused(Refusal::Conflict) => {
+                let message = "the room would have no owner; make somebody else one first";
+                answer.refuse(ErrorCode::Conflict, message);
+            }
             Outcome::Refused(Refusal::Forbidden) => {
                 answer.refuse(ErrorCode::Forbidden, "the message is somebody else's");
             }
@@ -236,21 +278,6 @@ fn read_mark(cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
                 answer,
             }),
             Err(error) => answer.refuse_by_store(&error),
-        }
-    });
-}
-
-/// Keeps a marker. Read markers are no events: one that is lost with the store is sent again with the next.
-fn store_mark(cx: &Cx<'_>, user: &Person, seq: u64) {
-    let store = Arc::clone(&cx.context.store);
-    let mark = ReadMark {
-        room: cx.room.name().clone(),
-        user: Arc::clone(&user.id),
-        seq,
-    };
-    tokio::spawn(async move {
-        if let Err(error) = store.mark_read(&[mark]).await {
-            tracing::debug!(%error, "a read marker was not stored");
         }
     });
 }

@@ -95,6 +95,13 @@ impl Rooms {
             .collect()
     }
 
+    /// The store has another history: all that is known of rooms is void.
+    pub(crate) fn forget_all(&self) {
+        for room in self.0.active.lock().values() {
+            room.cast(super::RoomMsg::Forget);
+        }
+    }
+
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.0.context
     }

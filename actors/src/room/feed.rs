@@ -24,6 +24,8 @@ use crate::{
 const FRAME_BYTES: usize = 48 * 1024;
 /// Most events in one read for a hole or a replay.
 const READ_EVENTS: u64 = 256;
+/// Payload of one read for a hole, about.
+const HOLE_BYTES: usize = 256 * 1024;
 /// Pause before a read that failed is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -53,11 +55,16 @@ impl Live {
         let ready = self.log.offer(events);
         if !ready.is_empty() {
             self.memo = None;
-            let about_rights = self.take_note(&ready);
-            self.deliver(cx, &ready);
-            if about_rights {
-                // Whom it concerns is still shown why.
-                self.send_out(cx, &ready);
+            let mut rest = &ready[..];
+            while !rest.is_empty() {
+                let (count, about_rights) = self.take_note(rest);
+                let (run, others) = rest.split_at(count);
+                self.deliver(cx, run);
+                if about_rights {
+                    // Whom it concerns was still shown why, and is shown nothing behind it.
+                    self.send_out(cx, run);
+                }
+                rest = others;
             }
             self.open_reached(cx);
         }
@@ -72,7 +79,9 @@ impl Live {
             let mut delivered = 0;
             for subscriber in self.subscribers.iter_mut().filter(|s| s.feed == Feed::Live) {
                 debug_assert_eq!(subscriber.cursor() + 1, first, "one order");
-                match subscriber.outbox.push(frame.payload(subscriber.outbox.codec())) {
+                let payload = frame.payload(subscriber.outbox.codec());
+                let bytes = payload.len();
+                match subscriber.outbox.push(payload) {
                     Pushed::Queued => {
                         subscriber.guard.cursor = frame.last_seq();
                         delivered += frame.len();
@@ -80,7 +89,8 @@ impl Live {
                     Pushed::Full => {
                         cx.context.metrics.outbox_overflows().increment(1);
                         subscriber.feed = Feed::Behind;
-                        subscriber.outbox.call_back(when_drained(&cx.room, subscriber.id));
+                        let again = when_drained(&cx.room, subscriber.id);
+                        subscriber.outbox.call_back(bytes, again);
                     }
                     Pushed::Closed => {}
                 }
@@ -107,7 +117,7 @@ impl Live {
                 return;
             }
             let after = subscriber.cursor();
-            let pushed = if head - after > MAX_REPLAY_EVENTS {
+            let (pushed, bytes) = if head - after > MAX_REPLAY_EVENTS {
                 self.push_gap(cx, position, head - MAX_REPLAY_EVENTS)
             } else if self.remember(cx, after) {
                 self.push_memo(cx, position)
@@ -120,7 +130,7 @@ impl Live {
                 Pushed::Closed => return,
                 Pushed::Full => {
                     let subscriber = &self.subscribers[position];
-                    subscriber.outbox.call_back(when_drained(&cx.room, id));
+                    subscriber.outbox.call_back(bytes, when_drained(&cx.room, id));
                     return;
                 }
             }
@@ -139,35 +149,38 @@ impl Live {
         true
     }
 
-    fn push_memo(&mut self, cx: &Cx<'_>, position: usize) -> Pushed {
+    /// Returns what became of it, and its size.
+    fn push_memo(&mut self, cx: &Cx<'_>, position: usize) -> (Pushed, usize) {
         let Some((_, frame)) = &self.memo else {
-            return Pushed::Closed;
+            return (Pushed::Closed, 0);
         };
         let subscriber = &mut self.subscribers[position];
-        let pushed = subscriber.outbox.push(frame.payload(subscriber.outbox.codec()));
+        let payload = frame.payload(subscriber.outbox.codec());
+        let bytes = payload.len();
+        let pushed = subscriber.outbox.push(payload);
         if pushed == Pushed::Queued {
             subscriber.guard.cursor = frame.last_seq();
             cx.context.metrics.deliveries().increment(frame.len());
         }
-        pushed
+        (pushed, bytes)
     }
 
-    /// Tells a subscriber that what is up to `to` is not replayed.
-    fn push_gap(&mut self, cx: &Cx<'_>, position: usize, to: u64) -> Pushed {
+    /// Tells a subscriber that what is up to `to` is not replayed. Returns what became of it, and its size.
+    fn push_gap(&mut self, cx: &Cx<'_>, position: usize, to: u64) -> (Pushed, usize) {
         let subscriber = &mut self.subscribers[position];
         let gap = ServerFrame::Gap {
             room: cx.room.name().clone(),
             from: subscriber.cursor() + 1,
             to,
         };
-        let pushed = subscriber
-            .outbox
-            .push(SharedFrame::new(gap).payload(subscriber.outbox.codec()));
+        let payload = SharedFrame::new(gap).payload(subscriber.outbox.codec());
+        let bytes = payload.len();
+        let pushed = subscriber.outbox.push(payload);
         if pushed == Pushed::Queued {
             subscriber.guard.cursor = to;
             cx.context.metrics.gaps().increment(1);
         }
-        pushed
+        (pushed, bytes)
     }
 
     /// Reads events for a subscriber that is further behind than the ring reaches.
@@ -176,7 +189,10 @@ impl Live {
         readers.push(id);
         if readers.len() == 1 {
             cx.context.metrics.replay_reads().increment(1);
-            read_page(cx, after, move |result| RoomMsg::Replayed { after, result });
+            read_page(cx, after, FRAME_BYTES, move |result| RoomMsg::Replayed {
+                after,
+                result,
+            });
         }
     }
 
@@ -232,23 +248,30 @@ impl Live {
     fn read_hole(&mut self, cx: &Cx<'_>) {
         self.fill = Fill::Reading;
         cx.context.metrics.gap_fills().increment(1);
-        read_page(cx, self.log.applied(), RoomMsg::Filled);
+        read_page(cx, self.log.applied(), HOLE_BYTES, RoomMsg::Filled);
     }
 
     pub(super) fn filled(&mut self, cx: &Cx<'_>, result: Result<EventPage, StoreError>) {
         self.fill = Fill::Idle;
         match result {
             Ok(page) => {
-                if page.events.is_empty() {
+                let found = !page.events.is_empty();
+                if !found {
                     // Nothing is there: who said so was wrong, or spoke of another history.
                     self.log.nothing_beyond();
-                    self.open_all(cx);
+                    self.open_all(cx, true);
                 }
+                // What is still missing will not come over the bus, either.
+                self.fill = Fill::Reading;
                 self.apply(cx, page.events);
+                self.fill = Fill::Idle;
+                if found && self.log.is_behind() && self.is_followed() {
+                    self.read_hole(cx);
+                }
             }
             Err(error) => {
                 tracing::debug!(room = %cx.room.name(), %error, "a hole could not be read; it is tried again");
-                self.open_all(cx);
+                self.open_all(cx, false);
                 self.fill = Fill::Waiting;
                 cx.after(RETRY_AFTER, RoomMsg::FillDue);
             }
@@ -301,6 +324,7 @@ fn pieces(run: &[Arc<Event>]) -> impl Iterator<Item = &[Arc<Event>]> {
 fn read_page(
     cx: &Cx<'_>,
     after: u64,
+    max_bytes: usize,
     message: impl FnOnce(Result<EventPage, StoreError>) -> RoomMsg + Send + 'static,
 ) {
     let store = Arc::clone(&cx.context.store);
@@ -309,7 +333,7 @@ fn read_page(
         let request = PageRequest {
             bound: PageBound::After(after),
             limit: READ_EVENTS,
-            max_bytes: FRAME_BYTES,
+            max_bytes,
         };
         let result = store.page(room.name(), request).await;
         room.cast(message(result));

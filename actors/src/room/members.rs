@@ -7,14 +7,14 @@ use std::{
 };
 
 use protocol::{
-    ErrorCode, Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame,
-    limits::DEFAULT_JOIN_EVENTS, server::Done,
+    Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS,
+    server::Done,
 };
 
 use super::{
     LostGuard, Room,
     actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
-    commands::deny,
+    commands::{Unsaved, deny},
     feed::{Feed, Fill},
     log::RoomLog,
     presence::{PICTURE_LIFETIME, Presence},
@@ -33,8 +33,6 @@ use crate::{
 
 /// After a room begins to follow the bus, the other nodes' pictures of who is there are waited for so long.
 const PICTURES_WAIT: Duration = Duration::from_millis(150);
-/// Members are told who came and went at most this often.
-const PRESENCE_PACE: Duration = Duration::from_secs(1);
 
 /// A room whose record and recent events are known.
 pub(super) struct Live {
@@ -50,14 +48,17 @@ pub(super) struct Live {
     pub(super) presence: Presence,
     pub(super) presence_due: bool,
     /// Whether the other nodes have had the time to send their pictures.
-    pictured: bool,
+    pub(super) pictured: bool,
     /// Who asks for presence before that.
-    asking: Vec<Answer>,
-    renewing: bool,
+    pub(super) asking: Vec<Answer>,
+    pub(super) renewing: bool,
     pub(super) typed: HashMap<Arc<str>, Instant>,
     pub(super) marks: HashMap<Arc<str>, u64>,
-    /// When people wrote their last message, in Unix milliseconds; kept only in slow mode.
-    pub(super) wrote: HashMap<Arc<str>, u64>,
+    pub(super) unsaved: Unsaved,
+    /// When people may write again in slow mode, in Unix milliseconds.
+    pub(super) write_again_at: HashMap<Arc<str>, u64>,
+    /// Tells the timers of this one from those of a room that was live here before.
+    pub(super) generation: u64,
     loaded: Instant,
 }
 
@@ -69,7 +70,7 @@ pub(super) struct Opening {
     for_next_read: Vec<Join>,
     pub(super) for_head: Vec<(u64, Join)>,
     /// These are told how many people there are, which is known once the other nodes have said so.
-    for_pictures: Vec<Join>,
+    pub(super) for_pictures: Vec<Join>,
 }
 
 /// One opening of the room by a connection.
@@ -92,10 +93,14 @@ impl Subscriber {
 impl Live {
     pub(super) fn new(settings: &Settings, loaded: Loaded) -> Self {
         let ring = Ring::new(settings.ring_events, settings.ring_bytes);
-        Self {
-            roster: Roster::new(loaded.record.rights, loaded.members),
+        let (head, recent) = (loaded.record.head, loaded.recent.events);
+        // The page was read after the record: what is new in it changes what the record says.
+        let later: Vec<Event> = recent.iter().filter(|event| event.seq > head).cloned().collect();
+        let messages: Vec<Event> = recent.iter().filter(|event| event.seq <= head).cloned().collect();
+        let mut live = Self {
+            roster: Roster::new(loaded.record.rights, loaded.members).of(loaded.record.name),
             title: loaded.record.title,
-            log: RoomLog::new(loaded.record.head, loaded.recent.events, ring),
+            log: RoomLog::new(head, recent, ring),
             subscribers: Vec::new(),
             index: HashMap::new(),
             opening: Opening::default(),
@@ -109,9 +114,16 @@ impl Live {
             renewing: false,
             typed: HashMap::new(),
             marks: HashMap::new(),
-            wrote: HashMap::new(),
+            unsaved: Unsaved::default(),
+            write_again_at: HashMap::new(),
+            generation: fastrand::u64(..),
             loaded: Instant::now(),
+        };
+        live.remember_writers(&messages);
+        for event in &later {
+            live.note(event);
         }
+        live
     }
 
     /// How long ago the room was read from the store.
@@ -151,8 +163,9 @@ impl Live {
                 Ok(()) => self.tell_presence_to(cx, answer),
                 Err(code) => deny(answer, code, cx.room.name()),
             },
-            RoomMsg::PicturesDue => self.pictures_due(cx),
+            RoomMsg::PicturesDue(generation) if generation == self.generation => self.pictures_due(cx),
             RoomMsg::MarkRead { user, seq, answer } => Self::take_mark(cx, user, seq, answer),
+            RoomMsg::MarksSaved => self.save_marks(cx),
             RoomMsg::MarkDue { user, seq, answer } => self.mark_read(cx, user, seq, answer),
             RoomMsg::MarkKnown {
                 user,
@@ -178,9 +191,10 @@ impl Live {
             RoomMsg::Filled(result) => self.filled(cx, result),
             RoomMsg::CatchUp(subscriber) => self.catch_up(cx, subscriber),
             RoomMsg::Replayed { after, result } => self.replayed(cx, after, result),
-            RoomMsg::PresenceDue => self.tell_presence(cx),
-            RoomMsg::PresenceRenew => self.renew_presence(cx),
-            RoomMsg::Loaded(_) | RoomMsg::IdleDue => {}
+            RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
+            RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
+            RoomMsg::PresenceDue(_) | RoomMsg::PresenceRenew(_) | RoomMsg::PicturesDue(_) => {}
+            RoomMsg::Loaded(_) | RoomMsg::IdleDue | RoomMsg::AbsentDue | RoomMsg::Forget => {}
         }
     }
 
@@ -195,7 +209,7 @@ impl Live {
     /// Opens the room for a connection that waited for it to be read from the store.
     pub(super) fn join_current(&mut self, cx: &Cx<'_>, join: Join) {
         self.follow(cx);
-        self.open(cx, join);
+        self.open(cx, join, true);
     }
 
     /// Asks for the head, unless an answer is under way; then once more after it.
@@ -209,13 +223,16 @@ impl Live {
 
     fn fresh_head(&mut self, cx: &Cx<'_>, head: Option<u64>) {
         self.opening.reading = false;
-        // With the store away the room serves what it has.
-        let head = head.unwrap_or_else(|| self.log.applied());
-        self.log.hint(head);
         let joins = std::mem::take(&mut self.opening.for_this_read);
-        self.opening
-            .for_head
-            .extend(joins.into_iter().map(|join| (head, join)));
+        match head {
+            Some(head) => {
+                self.log.hint(head);
+                let joins = joins.into_iter().map(|join| (head, join));
+                self.opening.for_head.extend(joins);
+            }
+            // With the store away the room serves what it has.
+            None => joins.into_iter().for_each(|join| self.open(cx, join, false)),
+        }
         self.open_reached(cx);
         self.fill_holes(cx);
         if !self.opening.for_next_read.is_empty() {
@@ -235,20 +252,32 @@ impl Live {
         self.opening.for_head = waiting;
         let reached: Vec<(u64, Join)> = reached;
         for (_, join) in reached {
-            self.open(cx, join);
+            self.open(cx, join, true);
         }
     }
 
-    /// Opens the room for all who wait, with what there is: the store is away.
-    pub(super) fn open_all(&mut self, cx: &Cx<'_>) {
+    /// Opens the room for all who wait, with what there is. `current`: that is all that is committed.
+    pub(super) fn open_all(&mut self, cx: &Cx<'_>, current: bool) {
         for (_, join) in std::mem::take(&mut self.opening.for_head) {
-            self.open(cx, join);
+            self.open(cx, join, current);
         }
     }
 
-    fn open(&mut self, cx: &Cx<'_>, mut join: Join) {
-        if let Err(code) = self.decide(cx, &join.user, Operation::Read) {
-            return refuse_join(cx, join, code);
+    /// `current`: the room has all that was committed when the join came.
+    pub(super) fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) {
+        let beyond = matches!(join.begin, Begin::After(seq) if seq > self.log.applied());
+        let refusal = match self.decide(cx, &join.user, Operation::Read) {
+            Err(code) => Some(OpenRefusal::denied(code)),
+            // It may well be committed; only a store that answers can tell.
+            Ok(()) if beyond && !current => Some(OpenRefusal::overloaded()),
+            Ok(()) => None,
+        };
+        if let Some(refusal) = refusal {
+            refuse_join(cx, join, refusal);
+            if self.members() == 0 {
+                self.unfollow(cx);
+            }
+            return;
         }
         if join.counts && !self.pictured && cx.context.bus.reaches_others() {
             return self.opening.for_pictures.push(join);
@@ -263,7 +292,7 @@ impl Live {
         let joined = Joined {
             title: Arc::clone(&self.title),
             head,
-            role: self.roster.role_of(&join.user),
+            role: self.roster.role_of(&join.user, cx.context.clock.now_ms()),
             members: self.presence.count(),
             reset,
         };
@@ -352,108 +381,23 @@ impl Live {
         self.subscribers.get_mut(position)
     }
 
-    fn follow(&mut self, cx: &Cx<'_>) {
+    pub(super) fn follow(&mut self, cx: &Cx<'_>) {
         if self.members() == 0 {
             cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
-            cx.after(PICTURES_WAIT, RoomMsg::PicturesDue);
+            cx.after(PICTURES_WAIT, RoomMsg::PicturesDue(self.generation));
         }
         if !self.renewing {
             self.renewing = true;
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
+            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
         }
     }
 
-    fn unfollow(&mut self, cx: &Cx<'_>) {
+    pub(super) fn unfollow(&mut self, cx: &Cx<'_>) {
         self.tell_others(cx, false);
         cx.context.bus.unsubscribe(&Topic::Room(cx.room.name().clone()));
         self.pictured = false;
         self.typed.clear();
         self.marks.clear();
-    }
-
-    /// Says who is in the room over the whole cluster, which is known a moment after this node begins to follow it.
-    pub(super) fn tell_presence_to(&mut self, cx: &Cx<'_>, answer: Answer) {
-        if self.pictured {
-            answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
-        } else {
-            self.follow(cx);
-            self.asking.push(answer);
-        }
-    }
-
-    fn pictures_due(&mut self, cx: &Cx<'_>) {
-        if !self.is_followed() {
-            return;
-        }
-        self.pictured = true;
-        for answer in std::mem::take(&mut self.asking) {
-            self.tell_presence_to(cx, answer);
-        }
-        for join in std::mem::take(&mut self.opening.for_pictures) {
-            self.open(cx, join);
-        }
-        if !self.is_followed() {
-            self.unfollow(cx);
-        }
-    }
-
-    /// Tells members (and other nodes) soon; changes within a second are told together.
-    pub(super) fn presence_changed(&mut self, cx: &Cx<'_>) {
-        if !self.presence_due {
-            self.presence_due = true;
-            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue);
-        }
-    }
-
-    fn tell_presence(&mut self, cx: &Cx<'_>) {
-        self.presence_due = false;
-        if self.subscribers.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        self.presence.expire(now);
-        let limit = cx.context.settings.presence_people;
-        if let Some(difference) = self.presence.difference(limit) {
-            let (joined, left) = difference.people.unzip();
-            let count = difference.count;
-            self.broadcast(
-                ServerFrame::Presence {
-                    room: cx.room.name().clone(),
-                    count,
-                    joined,
-                    left,
-                },
-                None,
-            );
-            self.tell_others(cx, false);
-        }
-    }
-
-    /// Renews this node's picture well within its lifetime, and looks at the other nodes' pictures again.
-    fn renew_presence(&mut self, cx: &Cx<'_>) {
-        if self.is_followed() {
-            self.tell_others(cx, false);
-            self.presence_changed(cx);
-            self.forget_absent(cx.context.clock.now_ms());
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew);
-        } else {
-            self.renewing = false;
-        }
-    }
-
-    /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
-    pub(super) fn tell_others(&self, cx: &Cx<'_>, ask: bool) {
-        let (count, users) = self.presence.local_picture(cx.context.settings.presence_people);
-        publish(
-            cx.context,
-            &NodeMessage::Presence {
-                room: cx.room.name().clone(),
-                count,
-                users,
-                ask,
-            },
-            None,
-        );
     }
 
     /// Sends to all members what may be lost, but to none of the person `but`.
@@ -482,12 +426,12 @@ fn sent_out(event: &Event) -> Option<&str> {
     }
 }
 
-fn refuse_join(cx: &Cx<'_>, mut join: Join, code: ErrorCode) {
+fn refuse_join(cx: &Cx<'_>, mut join: Join, refusal: OpenRefusal) {
     join.guard.disarm();
     let refused = ConnectionMsg::Opened {
         room: cx.room.clone(),
         subscriber: join.subscriber,
-        result: Err(OpenRefusal::denied(code)),
+        result: Err(refusal),
     };
     let _ = join.guard.connection().cast(refused);
 }

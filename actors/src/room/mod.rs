@@ -10,6 +10,7 @@ mod lost;
 mod members;
 mod presence;
 mod ring;
+mod who;
 
 use std::sync::{
     Arc,

@@ -5,6 +5,9 @@ CREATE TABLE rooms (
     name       text COLLATE "C" PRIMARY KEY,
     title      text   NOT NULL,
     topic      text   NOT NULL DEFAULT '',
+    -- What the room is found by: its name and title in lower case. The node writes it, which knows the letters of all
+    -- scripts whatever this database's locale.
+    search     text COLLATE "C" NOT NULL,
     visibility text COLLATE "C" NOT NULL DEFAULT 'public',
     archived   boolean NOT NULL DEFAULT false,
     -- Shortest pause between two messages of one person, in seconds; 0: none.

@@ -1,5 +1,5 @@
 -- Appends a batch in one round trip: one array for each column, ordered by room (COLLATE "C"), and within a room in
--- the batch's order. Returns for each entry an outcome (0 written, 1 known, 2 not found, 3 forbidden) with seq and at.
+-- the batch's order. Returns for each entry an outcome (0 written, 1 known, 2 not found, 3 forbidden, 4 conflict) with seq and at.
 --
 -- The room's row lock makes the order. Under READ COMMITTED each statement of a volatile function sees what was
 -- committed before it began: so whatever follows the lock sees all events of the room, whoever wrote them.
@@ -17,6 +17,7 @@ DECLARE
     known CONSTANT smallint := 1;
     not_found CONSTANT smallint := 2;
     forbidden CONSTANT smallint := 3;
+    conflict CONSTANT smallint := 4;
     _room text;
     _exists boolean;
     _old_head bigint;
@@ -87,6 +88,10 @@ BEGIN
                         _outcome := not_found;
                     END IF;
                 END IF;
+            END IF;
+
+            IF _outcome = written AND _kinds[i] = 'member' AND would_lose_its_owner(_room, _details[i]::json) THEN
+                _outcome := conflict;
             END IF;
 
             IF _outcome = written THEN

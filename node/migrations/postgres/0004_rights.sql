@@ -28,6 +28,18 @@ CREATE TABLE invites (
 
 CREATE INDEX invites_room ON invites (room, created_at);
 
+-- Whether a `member` event would take the role from the only owner while others have one.
+CREATE FUNCTION would_lose_its_owner(_room text, _details json) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT (_details ->> 'change' IN ('left', 'removed', 'banned')
+            OR _details ->> 'change' = 'role' AND _details ->> 'role' IS DISTINCT FROM 'owner')
+        AND EXISTS (SELECT FROM members
+                    WHERE room = _room AND user_id = _details -> 'who' ->> 'id' AND role = 'owner')
+        AND EXISTS (SELECT FROM members
+                    WHERE room = _room AND user_id <> _details -> 'who' ->> 'id' AND role IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM members
+                        WHERE room = _room AND user_id <> _details -> 'who' ->> 'id' AND role = 'owner')
+$$;
+
 -- Takes over what a `member` or `room` event says, and keeps it for the record. Times that do not end are 2^53 - 1.
 CREATE FUNCTION note_rights(_room text, _author text, _author_name text, _at bigint, _kind text, _details json)
 RETURNS void LANGUAGE plpgsql VOLATILE AS $$
@@ -48,6 +60,7 @@ BEGIN
             END::text);
     IF _kind = 'room' THEN
         UPDATE rooms SET
+            search = coalesce(_details ->> 'search', search),
             title = CASE WHEN _change = 'title' AND json_typeof(_value) = 'string'
                 THEN _details ->> 'value' ELSE title END,
             topic = CASE WHEN _change = 'topic' AND json_typeof(_value) = 'string'

@@ -4,6 +4,9 @@ CREATE TABLE rooms (
     name       TEXT PRIMARY KEY,
     title      TEXT    NOT NULL,
     topic      TEXT    NOT NULL DEFAULT '',
+    -- What the room is found by: its name and title in lower case. The node writes it, which knows the letters of all
+    -- scripts.
+    search     TEXT    NOT NULL,
     visibility TEXT    NOT NULL DEFAULT 'public',
     archived   INTEGER NOT NULL DEFAULT 0,
     -- Shortest pause between two messages of one person, in seconds; 0: none.

@@ -42,6 +42,9 @@ pub struct Jwt {
     /// The claim that holds a person's name. Default `name`.
     #[serde(deserialize_with = "claim")]
     pub name_claim: String,
+    /// The claim that gives roles in rooms: a list of names, or a map of names to roles. Default `rooms`.
+    #[serde(deserialize_with = "claim")]
+    pub rooms_claim: String,
     /// How far the clocks may differ, in seconds: 0 to 300. Default 30.
     #[serde(deserialize_with = "values::integer::<0, 300, _, _>")]
     pub leeway_seconds: u64,
@@ -58,6 +61,7 @@ impl Default for Jwt {
             issuer: None,
             audience: None,
             name_claim: "name".to_owned(),
+            rooms_claim: "rooms".to_owned(),
             leeway_seconds: 30,
         }
     }

@@ -179,6 +179,13 @@ fn a_bad_value_is_told_with_what_is_allowed() {
         ("bus.url", "nats://x", "local://"),
         ("bus.prefix", "a b", "letters, digits"),
         ("auth.guests", "yes", "true or false"),
+        ("auth.registration", "on", "true or false"),
+        ("auth.session_days", "0", "from 1 to 3650"),
+        ("auth.jwt.algorithms", "none", "HS256"),
+        ("auth.jwt.algorithms", "HS256,none", "the item \"none\""),
+        ("auth.jwt.jwks_url", "http://keys.example/jwks", "https://"),
+        ("auth.jwt.jwks_url", "keys.json", "https://"),
+        ("auth.jwt.leeway_seconds", "301", "from 0 to 300"),
         ("rooms.create_on_join", "1", "true or false"),
         ("drain.seconds", "1.5", "integer from 0 to 3600"),
         ("drain.seconds", "-1", "integer from 0 to 3600"),
@@ -312,6 +319,16 @@ fn what_does_not_fit_together_is_told() {
         .to_string();
     assert!(told.contains("rediss://"), "{told}");
 
+    let two = [
+        (
+            "HUBBUB__AUTH__JWT__SECRET",
+            "a secret that is long enough to sign with",
+        ),
+        ("HUBBUB__AUTH__JWT__JWKS_FILE", "/keys.json"),
+    ];
+    let told = load(&environment(&two)).unwrap_err().to_string();
+    assert!(told.contains("one source of keys too many"), "{told}");
+
     let same = [
         ("HUBBUB__HTTP__LISTEN", "127.0.0.1:7000"),
         ("HUBBUB__HTTP__PRIVATE_LISTEN", "127.0.0.1:7000"),
@@ -341,6 +358,7 @@ fn passwords_are_never_shown() {
         ("HUBBUB__STORE__PASSWORD", "hunter2"),
         ("HUBBUB__STORE__URLL", "postgres://u:hunter2@db/h"),
         ("HUBBUB__BUS__URL", "http://:hunter2@cache"),
+        ("HUBBUB__AUTH__JWT__SECRET", "hunter2"),
         ("HUBBUB__HTTP__ALLOWED_ORIGINS", "https://u:hunter2@a.example"),
     ] {
         let problems = load(&environment(&[(name, value)])).unwrap_err();
@@ -353,6 +371,10 @@ fn passwords_are_never_shown() {
             "postgres://u:hunter2@db/h?sslpassword=hunter2&sslmode=require",
         ),
         ("HUBBUB__BUS__URL", "rediss://:hunter2@cache:6380"),
+        (
+            "HUBBUB__AUTH__JWT__SECRET",
+            "hunter2 and enough more to be a secret",
+        ),
     ]))
     .unwrap();
     let printed = config.to_toml().unwrap();

@@ -136,6 +136,7 @@ async fn append(executor: impl sqlx::PgExecutor<'_>, batch: &[Append]) -> Result
             },
             Some(2) => Outcome::Refused(Refusal::NotFound),
             Some(3) => Outcome::Refused(Refusal::Forbidden),
+            Some(4) => Outcome::Refused(Refusal::Conflict),
             code => return Err(StoreError::Internal(format!("append_events returned {code:?}"))),
         };
     }
@@ -340,19 +341,24 @@ impl Store for PostgresStore {
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO read_marks (room, \"user\", seq) SELECT $1, $2, $3
-                   WHERE EXISTS (SELECT FROM rooms WHERE name = $1) ON CONFLICT (room, \"user\")
-                   DO UPDATE SET seq = greatest(read_marks.seq, excluded.seq)";
-        for mark in marks {
-            sqlx::query(sql)
-                .bind(mark.room.as_str())
-                .bind(&*mark.user)
-                .bind(signed(mark.seq))
-                .execute(&self.pool)
-                .await
-                .map_err(classify)?;
-        }
-        Ok(())
+        // In one order on all nodes, each once: rows that are there already are locked one after the other.
+        let sql = "INSERT INTO read_marks (room, \"user\", seq)
+                   SELECT room, \"user\", max(seq) FROM unnest($1::text[], $2::text[], $3::bigint[])
+                       AS marks (room, \"user\", seq)
+                   WHERE EXISTS (SELECT FROM rooms WHERE name = room COLLATE \"C\")
+                   GROUP BY room, \"user\" ORDER BY room, \"user\"
+                   ON CONFLICT (room, \"user\") DO UPDATE SET seq = greatest(read_marks.seq, excluded.seq)";
+        let rooms: Vec<&str> = marks.iter().map(|mark| mark.room.as_str()).collect();
+        let users: Vec<&str> = marks.iter().map(|mark| &*mark.user).collect();
+        let seqs: Vec<i64> = marks.iter().map(|mark| signed(mark.seq)).collect();
+        sqlx::query(sql)
+            .bind(rooms)
+            .bind(users)
+            .bind(seqs)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(classify)
     }
 
     async fn read_mark(&self, room: &RoomName, user: &str) -> Result<Option<u64>, StoreError> {

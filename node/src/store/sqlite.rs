@@ -278,16 +278,19 @@ impl Store for SqliteStore {
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {
         let sql = "INSERT INTO read_marks (room, \"user\", seq) SELECT name, ?, ? FROM rooms WHERE name = ?
                    ON CONFLICT (room, \"user\") DO UPDATE SET seq = max(seq, excluded.seq)";
+        let mut transaction = Box::pin(self.writer.begin_with("BEGIN IMMEDIATE"))
+            .await
+            .map_err(classify)?;
         for mark in marks {
             sqlx::query(sql)
                 .bind(&*mark.user)
                 .bind(signed(mark.seq))
                 .bind(mark.room.as_str())
-                .execute(&self.writer)
+                .execute(&mut *transaction)
                 .await
                 .map_err(classify)?;
         }
-        Ok(())
+        transaction.commit().await.map_err(classify)
     }
 
     async fn read_mark(&self, room: &RoomName, user: &str) -> Result<Option<u64>, StoreError> {

@@ -113,6 +113,11 @@ async fn append_one(
     {
         return Ok(outcome);
     }
+    if matches!(append.change, Change::Member { .. })
+        && sqlite_rights::would_lose_its_owner(connection, append).await?
+    {
+        return Ok(Outcome::Refused(Refusal::Conflict));
+    }
     standing.head += 1;
     standing.grown = true;
     insert(connection, append, &event, *standing)

@@ -25,6 +25,22 @@ pub(super) async fn note(
     }
 }
 
+/// Whether the room would have members, and no owner.
+pub(super) async fn would_lose_its_owner(
+    connection: &mut SqliteConnection,
+    append: &Append,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT user_id, name, role, invited, banned_until, muted_until FROM members
+               WHERE room = ? AND role IS NOT NULL";
+    let rows: Vec<MemberRow> = sqlx::query_as(sql)
+        .bind(append.room.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(classify)?;
+    let roster = Roster::new(RoomRights::default(), rows.into_iter().map(Into::into));
+    Ok(roster.would_lose_its_owner(&append.change))
+}
+
 async fn note_member(
     connection: &mut SqliteConnection,
     room: &str,

@@ -96,7 +96,7 @@ async fn a_ban_ends_when_it_says_and_when_it_is_lifted(place: Place) {
 
     let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
     let mut client = enter(&node.socket().token(&ada.token)).await;
-    root.put(&node, &path, json!({ "until": now + 1_500 }))
+    root.put(&node, &path, json!({ "until": now + 5_000 }))
         .await
         .ok(200);
     assert_eq!(ended(&mut client, Instant::now()).await.0, 4101);

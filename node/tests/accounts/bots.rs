@@ -95,7 +95,7 @@ async fn a_key_ends_by_itself(place: Place) {
     root.send(&node, Method::POST, "/keys", over)
         .await
         .refused(400, "bad_request");
-    let wanted = json!({ "name": "Bot", "scopes": ["read"], "expires_at": now + 2_000 });
+    let wanted = json!({ "name": "Bot", "scopes": ["read"], "expires_at": now + 6_000 });
     let made = root.send(&node, Method::POST, "/keys", wanted).await.ok(201);
     let key = made["key"].as_str().unwrap();
     let mut client = enter(&node.socket().token(key)).await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{on_both_stores, support::*};
 
 on_both_stores! {
-    two_thousand_guesses_are_slowed_and_others_are_not
+    ten_thousand_guesses_are_slowed_and_others_are_not
     an_address_that_tries_many_names_is_slowed
     an_unknown_name_takes_as_long_as_a_known_one
 }
@@ -29,12 +29,12 @@ async fn attempts(node: &Node, count: usize, address: &str, name: impl Fn(usize)
     answers
 }
 
-async fn two_thousand_guesses_are_slowed_and_others_are_not(place: Place) {
+async fn ten_thousand_guesses_are_slowed_and_others_are_not(place: Place) {
     let node = place.node(&["http.trusted_proxies=127.0.0.1"]).await;
     sign_up(&node, "Ada").await;
     sign_up(&node, "Bob").await;
     let begun = Instant::now();
-    let answers = attempts(&node, 2_000, "192.0.2.1", |_| "Ada".to_owned()).await;
+    let answers = attempts(&node, 10_000, "192.0.2.1", |_| "Ada".to_owned()).await;
     let took = begun.elapsed();
     let guessed = answers.iter().filter(|answer| answer.status == 401).count();
     // Ten at once, and then one for each pause of 1, 2, 4 … seconds.
@@ -69,7 +69,7 @@ async fn an_unknown_name_takes_as_long_as_a_known_one(place: Place) {
     let node = place.node(&[]).await;
     sign_up(&node, "Ada").await;
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for n in 0..7 {
+    for n in 0..9 {
         for (name, times) in [
             ("Ada".to_owned(), &mut known),
             (format!("nobody{n}"), &mut unknown),
@@ -80,12 +80,8 @@ async fn an_unknown_name_takes_as_long_as_a_known_one(place: Place) {
             times.push(begun.elapsed());
         }
     }
-    known.sort_unstable();
-    unknown.sort_unstable();
-    // Without a hash it would be a fiftieth.
-    let (known, unknown) = (known[3], unknown[3]);
-    assert!(
-        unknown > known / 3 && known > unknown / 3,
-        "{known:?} {unknown:?}"
-    );
+    // The quickest of each: whatever else the machine does only makes the others slower. Without a hash the unknown one
+    // would take a twentieth.
+    let (known, unknown) = (known.iter().min().unwrap(), unknown.iter().min().unwrap());
+    assert!(*unknown > *known / 5, "{known:?} {unknown:?}");
 }

@@ -22,22 +22,4 @@ mod sites;
 mod support;
 mod tokens;
 
-/// Makes a test of each case on SQLite and on Postgres. A case is an async function of a [`support::Place`].
-macro_rules! on_both_stores {
-    ($($case:ident)*) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case(crate::support::Place::sqlite()).await;
-            })*
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                super::$case(crate::support::Place::postgres().await).await;
-            })*
-        }
-    };
-}
-pub(crate) use on_both_stores;
+use support::on_both_stores;

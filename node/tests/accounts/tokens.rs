@@ -122,6 +122,46 @@ async fn people_of_another_application_come_in_as_the_same_person_each_time() {
 }
 
 #[tokio::test]
+async fn a_token_gives_roles_in_the_rooms_that_it_names() {
+    let place = Place::sqlite();
+    let node = strict(&place, &secret()).await;
+    let root = super::administration::administrator(&place, &node, "Root").await;
+    for room in ["ops", "board"] {
+        let body = json!({ "room": room, "visibility": "private" });
+        root.send(&node, reqwest::Method::POST, "/rooms", body)
+            .await
+            .ok(201);
+    }
+    let with = |rooms: Value| Person {
+        id: String::new(),
+        token: hs256(&changed(&json!({ "rooms": rooms }))),
+    };
+    let message = || json!({ "cid": fastrand::u64(..).to_string(), "text": "hello" });
+    let member = with(json!(["ops"]));
+    let said = member
+        .send(&node, reqwest::Method::POST, "/rooms/ops/messages", message())
+        .await
+        .ok(201);
+    assert_eq!(member.get(&node, "/rooms/ops").await.ok(200)["role"], "member");
+    member.get(&node, "/rooms/board").await.refused(404, "not_found");
+    member
+        .get(&node, "/rooms/ops/invites")
+        .await
+        .refused(403, "forbidden");
+    let moderator = with(json!({ "ops": "moderator" }));
+    moderator.get(&node, "/rooms/ops/invites").await.ok(200);
+    let path = format!("/rooms/ops/messages/{}?cid=1", said["seq"]);
+    moderator.delete(&node, &path).await.ok(200);
+    with(json!(null))
+        .get(&node, "/rooms/ops")
+        .await
+        .refused(404, "not_found");
+    for wrong in [json!("ops"), json!({ "ops": "emperor" }), json!(["No Name"])] {
+        assert!(refused(&node, &with(wrong).token).await);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_right_is_refused() {
     let place = Place::sqlite();
     let node = strict(&place, &secret()).await;
@@ -365,7 +405,7 @@ async fn a_connection_ends_when_its_token_does() {
     let node = place
         .node(&[&secret(), "auth.jwt.audience=chat", "auth.jwt.leeway_seconds=0"])
         .await;
-    let token = hs256(&changed(&json!({ "exp": now() + 2 })));
+    let token = hs256(&changed(&json!({ "exp": now() + 6 })));
     let mut client = enter(&node.socket().token(&token)).await;
     let (code, took) = ended(&mut client, Instant::now()).await;
     assert_eq!(code, 4105);

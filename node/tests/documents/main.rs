@@ -81,7 +81,7 @@ async fn paths_take_the_methods_that_the_document_says() {
     let documented = documented(&node.document().await);
     assert!(documented.len() > 20, "{documented:?}");
     for (path, methods) in documented {
-        let address = path.replace('{', "").replace('}', "");
+        let address = path.replace(['{', '}'], "");
         let answer = node.ask(Method::TRACE, &address).await;
         assert_eq!(answer.status(), 405, "{path}");
         let allowed = answer.headers()["allow"].to_str().unwrap().split(',');

@@ -4,7 +4,7 @@ use protocol::{MemberChange, RoomChange, RoomName, client::PageBound, event::Roo
 
 use super::{Nodes, script::*};
 use crate::{
-    ports::{Change, InviteLink, NewRoom, PageRequest, RoomQuery},
+    ports::{Change, InviteLink, NewRoom, Outcome, PageRequest, Refusal, RoomQuery},
     rights::{Membership, Role, RoomRights, Roster, Visibility},
 };
 
@@ -48,9 +48,12 @@ pub async fn members_and_rights_follow_the_log(nodes: Nodes) {
         let batch: Vec<_> = (0..rng.usize(1..4))
             .map(|_| ann.entry("", random_change(&mut rng)))
             .collect();
-        append(&nodes.a, &batch).await;
-        for entry in &batch {
-            roster.apply(&entry.to_event(1, 1));
+        for (entry, outcome) in batch.iter().zip(append(&nodes.a, &batch).await) {
+            let conflict = outcome == Outcome::Refused(Refusal::Conflict);
+            assert_eq!(conflict, roster.would_lose_its_owner(&entry.change), "{entry:?}");
+            if !conflict {
+                roster.apply(&entry.to_event(1, 1));
+            }
         }
         let mut expected: Vec<Membership> = roster.members().cloned().collect();
         expected.sort_by(|a, b| a.id().cmp(b.id()));

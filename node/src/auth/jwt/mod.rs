@@ -2,12 +2,16 @@
 
 mod keys;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use actors::{Credential, Scopes, Standing, User};
+use actors::{Credential, Scopes, Standing, User, rights::Role};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Validation, decode, decode_header};
-use protocol::{Person, limits::MAX_NAME_BYTES};
+use protocol::{Person, RoomName, limits::MAX_NAME_BYTES};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +19,8 @@ use self::keys::{Key, KeyStore};
 use super::Refused;
 use crate::config;
 
+/// Most rooms that a token may name.
+const MAX_ROOMS: usize = 1_000;
 /// Longest subject, in bytes.
 const MAX_SUBJECT_BYTES: usize = 1_024;
 
@@ -24,6 +30,7 @@ pub(super) struct Jwt {
     issuer: Option<String>,
     audience: Option<String>,
     name_claim: String,
+    rooms_claim: String,
     leeway: Duration,
 }
 
@@ -41,6 +48,7 @@ impl Jwt {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             name_claim: config.name_claim.clone(),
+            rooms_claim: config.rooms_claim.clone(),
             leeway: Duration::from_secs(config.leeway_seconds),
         }))
     }
@@ -109,7 +117,26 @@ impl Jwt {
                 id: None,
                 expires_at: Some(expires_at),
             },
+            roles: Arc::new(roles(claims.get(&self.rooms_claim))?),
         })
+    }
+}
+
+/// The rooms that a token lets its holder into: a list of names (as member), or a map of names to roles. `None`: the
+/// claim is something else, so that nobody knows what it was to say.
+fn roles(claim: Option<&Value>) -> Option<BTreeMap<RoomName, Role>> {
+    let named = |name: &str, role| Some((RoomName::new(name).ok()?, role));
+    match claim {
+        None | Some(Value::Null) => Some(BTreeMap::new()),
+        Some(Value::Array(names)) if names.len() <= MAX_ROOMS => names
+            .iter()
+            .map(|name| named(name.as_str()?, Role::Member))
+            .collect(),
+        Some(Value::Object(rooms)) if rooms.len() <= MAX_ROOMS => rooms
+            .iter()
+            .map(|(name, role)| named(name, Role::parse(role.as_str()?)?))
+            .collect(),
+        Some(_) => None,
     }
 }
 
@@ -144,6 +171,27 @@ mod tests {
         assert_ne!(id("https://a", "1"), id("https://a1", ""));
         assert_ne!(id("https://a", "1"), id("https://b", "1"));
         assert!(id(&"x".repeat(5_000), &"y".repeat(1_000)).len() <= 64);
+    }
+
+    #[test]
+    fn rooms_are_a_list_or_a_map_of_roles() {
+        let room = |name: &str| RoomName::new(name).unwrap();
+        let read = |json: &str| roles(Some(&serde_json::from_str(json).unwrap()));
+        assert_eq!(roles(None), Some(BTreeMap::new()));
+        assert_eq!(read(r#"["ops"]"#), Some([(room("ops"), Role::Member)].into()));
+        assert_eq!(
+            read(r#"{"ops": "moderator", "all": "member"}"#),
+            Some([(room("ops"), Role::Moderator), (room("all"), Role::Member)].into())
+        );
+        for wrong in [
+            r#""ops""#,
+            r#"["No Name"]"#,
+            r#"{"ops": "emperor"}"#,
+            r#"{"ops": true}"#,
+            "[1]",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -9,19 +9,22 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use hmac::{Hmac, Mac};
 use protocol::{ErrorCode, Person, RoomName, client::check_label, limits::MAX_ID_BYTES};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use utoipa::ToSchema;
 
 use super::schema as s;
 use super::{
     caller::{Body, Caller, room_name, store_problem},
     rooms::Room,
-    visitor::field,
+    visitor::{field, internal},
 };
 use crate::http::problem::Problem;
 
+/// The shared key that direct rooms are named by.
+const NAMES_KEY: &str = "direct-rooms";
 /// Somebody's id.
 type UserId = s::Label<1, MAX_ID_BYTES>;
 /// Most people in a direct room, with the one who makes it.
@@ -54,7 +57,9 @@ pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Respo
         ));
     }
     let people = caller.together(body.users).await?;
-    let name = name_of(&people)?;
+    let store = caller.serving.system.store();
+    let key = store.shared_key(NAMES_KEY).await.map_err(store_problem)?;
+    let name = name_of(&people, &key)?;
     caller.take_send()?;
     let room = NewRoom {
         title: title_of(&people).into(),
@@ -62,7 +67,6 @@ pub(super) async fn make(caller: Caller, Body(body): Body<Make>) -> Result<Respo
         members: people.into_iter().map(|person| (person, Role::Member)).collect(),
         name: name.clone(),
     };
-    let store = caller.serving.system.store();
     let (_, made) = store.create_room(&room).await.map_err(store_problem)?;
     let (record, roster) = caller.room(&name, Operation::Read).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
@@ -92,11 +96,14 @@ impl Caller {
     }
 }
 
-/// The same people have the same room, whoever of them asks.
-fn name_of(people: &[Person]) -> Result<RoomName, Problem> {
+/// The same people have the same room, whoever of them asks. Its name cannot be reckoned from their ids: nobody makes
+/// another room in its place.
+fn name_of(people: &[Person], key: &[u8; 32]) -> Result<RoomName, Problem> {
     let mut ids: Vec<&str> = people.iter().map(|person| &*person.id).collect();
     ids.sort_unstable();
-    let digest = Sha256::digest(ids.join("\n"));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| internal())?;
+    mac.update(ids.join("\n").as_bytes());
+    let digest = mac.finalize().into_bytes();
     let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
     room_name("room", &format!("direct-{hex}"))
 }

@@ -331,7 +331,10 @@ impl Caller {
     }
 
     pub(super) fn shown(&self, record: RoomRecord, roster: &Roster) -> Room {
-        Room::new(record, Some(roster.role_of(&self.user)))
+        Room::new(
+            record,
+            Some(roster.role_of(&self.user, self.serving.system.clock().now_ms())),
+        )
     }
 }
 

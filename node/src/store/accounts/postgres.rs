@@ -38,5 +38,9 @@ pub(super) async fn begin(store: &Adapter) -> Result<Transaction<'static, Db>, s
     Box::pin(store.pool.begin()).await
 }
 
+#[macro_use]
+#[path = "steps.rs"]
+mod steps;
+
 #[path = "queries.rs"]
 mod queries;

@@ -38,6 +38,14 @@ pub(super) async fn begin(store: &Adapter) -> Result<Transaction<'static, Db>, s
     store.writer.begin_with("BEGIN IMMEDIATE").await
 }
 
+#[macro_use]
+#[path = "steps.rs"]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "built once for each database, over the names above"
+)]
+mod steps;
+
 #[path = "queries.rs"]
 #[allow(
     clippy::duplicate_mod,

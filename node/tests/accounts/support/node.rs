@@ -26,6 +26,8 @@ pub(crate) struct Place {
 pub(crate) struct Node {
     server: Server,
     pub(crate) bus: Arc<LocalBus>,
+    /// Keeps connections to the API open.
+    pub(super) http: reqwest::Client,
 }
 
 impl Place {
@@ -67,7 +69,7 @@ impl Place {
         let bus = Arc::new(self.hub.connect());
         let handle: Arc<LocalBus> = Arc::clone(&bus);
         Box::pin(server.start_with(stores, handle)).await?;
-        Ok(Node { server, bus })
+        Ok(Node::new(server, bus))
     }
 
     /// A node on a bus of its own configuration.
@@ -76,7 +78,7 @@ impl Place {
         let mut server = Server::bind(config).unwrap();
         Box::pin(server.start()).await.unwrap();
         let bus = Arc::new(self.hub.connect());
-        Node { server, bus }
+        Node::new(server, bus)
     }
 
     /// A file of the test's own.
@@ -89,7 +91,8 @@ impl Place {
         vec!["--set".to_owned(), format!("store.url={}", self.url)]
     }
 
-    fn config(&self, settings: &[&str]) -> Config {
+    /// What a node here is configured with.
+    pub(crate) fn config(&self, settings: &[&str]) -> Config {
         let store = format!("store.url={}", self.url);
         let common = [
             "http.listen=127.0.0.1:0",
@@ -118,6 +121,11 @@ impl Place {
 }
 
 impl Node {
+    fn new(server: Server, bus: Arc<LocalBus>) -> Self {
+        let http = reqwest::Client::new();
+        Self { server, bus, http }
+    }
+
     /// The API's address.
     pub(crate) fn api(&self, path: &str) -> String {
         format!("http://{}/api/v1{path}", self.server.public_address())

@@ -1,6 +1,6 @@
 //! Somebody with an account, over HTTP.
 
-use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
+use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Value, json};
 
 use super::{Node, PASSWORD};
@@ -75,7 +75,7 @@ pub(crate) async fn ask(request: RequestBuilder) -> Answer {
 impl Node {
     /// A request that carries no credential.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        Client::new().request(method, self.api(path))
+        self.http.request(method, self.api(path))
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {

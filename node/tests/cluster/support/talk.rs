@@ -155,10 +155,12 @@ impl Talker {
 
     async fn run(&mut self) {
         while let Err(error) = self.session().await {
-            let lost = matches!(
-                error,
-                Error::Closed(_) | Error::Transport(_) | Error::Upgrade(_) | Error::Timeout { .. }
-            );
+            let lost = match &error {
+                Error::Closed(_) | Error::Transport(_) | Error::Upgrade(_) | Error::Timeout { .. } => true,
+                // A store that does not answer: for now.
+                Error::Refused(refused) => refused.code == ErrorCode::Overloaded,
+                _ => false,
+            };
             assert!(lost, "client {}: {error}", self.number);
             self.seen.reconnects += 1;
             sleep(Duration::from_millis(50)).await;

@@ -1,0 +1,102 @@
+//! A live room: who is here, as members and other nodes are told.
+
+use std::time::{Duration, Instant};
+
+use protocol::{NodeMessage, ServerFrame, server::Done};
+
+use super::{
+    actor::{Cx, RoomMsg},
+    members::{Live, publish},
+    presence::PICTURE_LIFETIME,
+};
+use crate::answer::Answer;
+
+/// Members are told who came and went at most this often.
+const PRESENCE_PACE: Duration = Duration::from_secs(1);
+
+impl Live {
+    /// Says who is in the room over the whole cluster, which is known a moment after this node begins to follow it.
+    pub(super) fn tell_presence_to(&mut self, cx: &Cx<'_>, answer: Answer) {
+        if self.pictured {
+            answer.done(Done::presence(None, self.presence.count(), self.presence.users()));
+        } else {
+            self.follow(cx);
+            self.asking.push(answer);
+        }
+    }
+
+    pub(super) fn pictures_due(&mut self, cx: &Cx<'_>) {
+        if !self.is_followed() {
+            return;
+        }
+        self.pictured = true;
+        for answer in std::mem::take(&mut self.asking) {
+            self.tell_presence_to(cx, answer);
+        }
+        for join in std::mem::take(&mut self.opening.for_pictures) {
+            self.open(cx, join, true);
+        }
+        if !self.is_followed() {
+            self.unfollow(cx);
+        }
+    }
+
+    /// Tells members (and other nodes) soon; changes within a second are told together.
+    pub(super) fn presence_changed(&mut self, cx: &Cx<'_>) {
+        if !self.presence_due {
+            self.presence_due = true;
+            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue(self.generation));
+        }
+    }
+
+    pub(super) fn tell_presence(&mut self, cx: &Cx<'_>) {
+        self.presence_due = false;
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        self.presence.expire(now);
+        let limit = cx.context.settings.presence_people;
+        if let Some(difference) = self.presence.difference(limit) {
+            let (joined, left) = difference.people.unzip();
+            let count = difference.count;
+            self.broadcast(
+                ServerFrame::Presence {
+                    room: cx.room.name().clone(),
+                    count,
+                    joined,
+                    left,
+                },
+                None,
+            );
+            self.tell_others(cx, false);
+        }
+    }
+
+    /// Renews this node's picture well within its lifetime, and looks at the other nodes' pictures again.
+    pub(super) fn renew_presence(&mut self, cx: &Cx<'_>) {
+        if self.is_followed() {
+            self.tell_others(cx, false);
+            self.presence_changed(cx);
+            self.forget_absent(cx.context.clock.now_ms());
+            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
+        } else {
+            self.renewing = false;
+        }
+    }
+
+    /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
+    pub(super) fn tell_others(&self, cx: &Cx<'_>, ask: bool) {
+        let (count, users) = self.presence.local_picture(cx.context.settings.presence_people);
+        publish(
+            cx.context,
+            &NodeMessage::Presence {
+                room: cx.room.name().clone(),
+                count,
+                users,
+                ask,
+            },
+            None,
+        );
+    }
+}
