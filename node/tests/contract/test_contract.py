@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ class Contract(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
+        # What it remembers of a run lies beside its configuration.
+        self.config = shutil.copy(os.path.join(HERE, "schemathesis.toml"), self.folder)
         # Haste is tested elsewhere.
         self.node = Node(self.folder, "limits.sends_per_second_per_user=0")
         self.addCleanup(self.node.kill)
@@ -47,7 +50,7 @@ class Contract(unittest.TestCase):
         environment.update(SCHEMATHESIS_HOOKS="hooks", CONTRACT_ROOM=f"room-of-{name.lower()}", PYTHONPATH=HERE)
         program = os.path.join(os.path.dirname(sys.executable), "st")
         run = subprocess.run(
-            [program, "--config-file", os.path.join(HERE, "schemathesis.toml"), "run", f"{self.api}/openapi.json",
+            [program, "--config-file", self.config, "run", f"{self.api}/openapi.json",
              "-H", f"Authorization: Bearer {token}", "--max-examples", str(EXAMPLES), "--generation-database", "none",
              "--continue-on-failure", "--no-color", "--warnings", "off", *arguments],
             cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600,
