@@ -1,11 +1,13 @@
-//! Passwords: argon2id with the parameters that OWASP asks for, off the async threads, a bounded number at a time.
+//! Passwords: argon2id with the parameters that OWASP asks for, a bounded number at a time, on threads that give way to
+//! all others: somebody who signs in is not to slow down those who chat.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use rustix::process::setpriority_process;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
 /// Shortest password, in bytes.
@@ -20,6 +22,9 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 /// Hashes that may wait for a core; more are refused.
 const WAITING: usize = 64;
+/// The nice value of the threads that hash: the lowest priority there is. On a machine whose cores are all busy a hash
+/// still gets about 1 % of one.
+const NICE: i32 = 19;
 
 /// A password that may be one, in the form that PRECIS OpaqueString (RFC 8265) gives it: composed, with plain spaces, so
 /// that it is the same from every keyboard.
@@ -124,14 +129,20 @@ impl Passwords {
             .map_err(|_| HashError::Failed)?;
         // The places are held until the work is done, also when nobody waits for it any more.
         let places: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (queued, core);
-        let work = move || {
-            let done = work();
-            drop(places);
-            done
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| HashError::Failed)
+        let (finished, result) = oneshot::channel();
+        // A thread for each: beside the hash's milliseconds it costs nothing, and priority is a thread's own.
+        thread::Builder::new()
+            .name("hash".to_owned())
+            .spawn(move || {
+                // Where the system does not let it, the hash is made all the same.
+                let _ = setpriority_process(None, NICE);
+                let done = work();
+                drop(places);
+                // Nobody may wait for it any more.
+                let _ = finished.send(done);
+            })
+            .map_err(|_| HashError::Failed)?;
+        result.await.map_err(|_| HashError::Failed)
     }
 }
 
@@ -182,6 +193,37 @@ mod tests {
         }
         for bad in ["", "1234567", "1234567\n", &"x".repeat(257)] {
             assert!(Password::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// The nice values of this process's threads that hash at the moment (proc(5): `comm` and field 19 of `stat`).
+    #[cfg(target_os = "linux")]
+    fn nice_of_hash_threads() -> Vec<i32> {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok());
+        stats
+            .filter_map(|stat| {
+                let (name, fields) = stat.split_once('(')?.1.split_once(") ")?;
+                let nice = fields.split(' ').nth(16)?.parse().ok()?;
+                (name == "hash").then_some(nice)
+            })
+            .collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hashes_give_way_to_all_else() {
+        let passwords = Passwords::new().unwrap();
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let mut seen = Vec::new();
+        // A thread may be seen before it has lowered itself, or be missed altogether.
+        while !seen.contains(&NICE) {
+            assert!(std::time::Instant::now() < end, "seen: {seen:?}");
+            let made = passwords.hash(password("correct horse"));
+            tokio::pin!(made);
+            while futures_util::poll!(made.as_mut()).is_pending() {
+                seen.extend(nice_of_hash_threads());
+            }
         }
     }
 
