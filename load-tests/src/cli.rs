@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{lab, smoke};
+use crate::{check, lab, smoke};
 
 /// Runs Hubbub's heavier tests, and servers to run tests against.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub struct Cli {
 enum Command {
     /// Lets many clients talk through running nodes and checks every promise of order and acknowledgement on each.
     Smoke(smoke::SmokeArgs),
+    /// Checks what the clients of a run wrote down, against the store and against one another.
+    Check(check::CheckArgs),
     /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
     /// HUBBUB_TEST_REDIS_URL, and removes them afterwards.
     Lab {
@@ -35,6 +37,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Smoke(args) => smoke::run(args).await,
+            Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Lab { command } => lab::run(&command).await,
         }
     }

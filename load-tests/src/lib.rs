@@ -1,6 +1,9 @@
 //! Honest clients for Hubbub, and the private servers that tests run against.
 
+pub mod check;
 pub mod cli;
 pub mod client;
+pub mod journal;
 pub mod lab;
+pub mod proxy;
 pub mod smoke;

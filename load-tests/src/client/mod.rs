@@ -24,6 +24,7 @@ mod connection;
 mod error;
 mod options;
 pub mod order;
+pub mod persistent;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! told to break its promises, so that tests see them noticed.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -12,7 +12,7 @@ use protocol::{
     Codec, Command, ErrorCode, Event, EventBody, JoinFrom, Person, RoomName, ServerFrame,
     client::{frame_id, frame_op},
     fields::Fields,
-    server::{Done, Refused, Welcome},
+    server::{Done, Refused, Resumed, Welcome},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -117,14 +117,46 @@ async fn serve(server: Arc<Server>, stream: TcpStream, number: u64) {
             }
         }
     });
+    let mut person = number;
     while let Some(Ok(message)) = source.next().await {
         if message.is_close() {
             break;
         }
-        for answer in server.handle(codec, &message.into_data(), number, &outbox) {
+        for answer in server.handle(codec, &message.into_data(), (number, &mut person), &outbox) {
             let _ = outbox.send(answer);
         }
     }
+    for room in server.rooms.lock().unwrap().values_mut() {
+        room.members.remove(&number);
+    }
+}
+
+type Rooms = BTreeMap<String, Resumed>;
+
+fn resume(
+    rooms: &mut HashMap<RoomName, Room>,
+    asked: Option<&[(String, u64)]>,
+    number: u64,
+    outbox: &mpsc::UnboundedSender<ServerFrame>,
+) -> (Rooms, Vec<ServerFrame>) {
+    let mut resumed = Rooms::new();
+    let mut replay = Vec::new();
+    for (name, after) in asked.unwrap_or_default() {
+        let name: RoomName = name.parse().unwrap();
+        let room = rooms.entry(name.clone()).or_default();
+        room.members.insert(number, outbox.clone());
+        let found = Resumed {
+            head: room.log.len() as u64,
+            role: "guest".into(),
+            reset: None,
+        };
+        resumed.insert(name.to_string(), found);
+        let events = room.log[usize::try_from(*after).unwrap()..].to_vec();
+        if !events.is_empty() {
+            replay.push(ServerFrame::Events { room: name, events });
+        }
+    }
+    (resumed, replay)
 }
 
 impl Server {
@@ -132,13 +164,18 @@ impl Server {
         &self,
         codec: Codec,
         bytes: &[u8],
-        number: u64,
+        (number, person): (u64, &mut u64),
         outbox: &mpsc::UnboundedSender<ServerFrame>,
     ) -> Vec<ServerFrame> {
         let fields = Fields::decode(codec, bytes).unwrap();
         let id = frame_id(&fields).unwrap();
+        let command = Command::from_fields(&fields);
+        if let Ok(Command::Hello(hello)) = &command {
+            let token = hello.token.as_deref().and_then(|token| token.strip_prefix("t_"));
+            *person = token.and_then(|of| of.parse().ok()).unwrap_or(number);
+        }
         let me = Person {
-            id: format!("g_{number}").into(),
+            id: format!("g_{person}").into(),
             name: "someone".into(),
         };
         let refuse = |code: ErrorCode| {
@@ -151,20 +188,24 @@ impl Server {
             })]
         };
         let mut rooms = self.rooms.lock().unwrap();
-        match Command::from_fields(&fields) {
-            Ok(Command::Hello(hello)) => vec![ServerFrame::Welcome(Welcome {
-                id,
-                node: "tiny".into(),
-                session: format!("s_{number}").into(),
-                user: me,
-                token: hello.guest.map(|_| format!("t_{number}")),
-                epoch: "e".into(),
-                heartbeat_ms: 25_000,
-                max_frame: 65_536,
-                time: 1,
-                rooms: hello.resume.map(|_| Default::default()),
-                refused: None,
-            })],
+        match command {
+            Ok(Command::Hello(hello)) => {
+                let (resumed, replay) = resume(&mut rooms, hello.resume.as_deref(), number, outbox);
+                let welcome = ServerFrame::Welcome(Welcome {
+                    id,
+                    node: "tiny".into(),
+                    session: format!("s_{number}").into(),
+                    user: me,
+                    token: hello.guest.map(|_| format!("t_{number}")),
+                    epoch: "e".into(),
+                    heartbeat_ms: 25_000,
+                    max_frame: 65_536,
+                    time: 1,
+                    rooms: hello.resume.map(|_| resumed),
+                    refused: None,
+                });
+                [welcome].into_iter().chain(replay).collect()
+            }
             Ok(Command::Join { room: name, from }) => {
                 let room = rooms.entry(name.clone()).or_default();
                 room.members.insert(number, outbox.clone());
@@ -209,6 +250,13 @@ impl Server {
     }
 
     fn commit(&self, room: &mut Room, name: &RoomName, user: Person, cid: Arc<str>, text: Arc<str>) -> u64 {
+        let known = room
+            .log
+            .iter()
+            .find(|event| event.user == user && event.cid == Some(Arc::clone(&cid)));
+        if let Some(known) = known {
+            return known.seq;
+        }
         let seq = room.log.len() as u64 + 1;
         let event = Event {
             seq,

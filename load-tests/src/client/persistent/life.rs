@@ -1,0 +1,473 @@
+//! A persistent client's task.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use protocol::{Command, JoinFrom, RoomName, ServerFrame};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{
+    Order, Plan, Status,
+    attempt::{Attempt, Comeback},
+    link::{Asked, Link},
+    writes::Writes,
+};
+use crate::{
+    client::{Client, Closed, Error},
+    journal::{Scribe, What},
+};
+
+/// How long the other side may take to answer a close frame.
+const CLOSING: Duration = Duration::from_secs(2);
+/// With nothing else to do the task looks around this often.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(super) struct Life {
+    pub(super) plan: Plan,
+    pub(super) scribe: Scribe,
+    orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) status: Arc<Status>,
+    pub(super) rng: Rng,
+    token: Option<String>,
+    pub(super) epoch: Option<String>,
+    /// The rooms to be in: where to begin, and the last event since it began.
+    pub(super) rooms: BTreeMap<RoomName, (JoinFrom, Option<u64>)>,
+    /// Rooms to be opened on the present connection, and when.
+    pub(super) joins: HashMap<RoomName, Instant>,
+    pub(super) writes: Writes,
+    connections: u32,
+    pub(super) current: Option<Link>,
+    /// Was replaced, and is being closed.
+    old: Option<Link>,
+    attempt: Option<Attempt>,
+    pub(super) comeback: Comeback,
+    stalled: bool,
+    finishing: bool,
+    /// The server does not want this client any more.
+    pub(super) unwanted: bool,
+}
+
+/// Which connection something came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Current,
+    Old,
+}
+
+enum Happened {
+    Order(Option<Order>),
+    Connected(Box<Result<Client, Error>>),
+    Frame(Which, Result<ServerFrame, Error>),
+    Time,
+}
+
+impl Life {
+    pub(super) fn new(
+        plan: Plan,
+        scribe: Scribe,
+        orders: mpsc::UnboundedReceiver<Order>,
+        status: Arc<Status>,
+    ) -> Self {
+        let rooms = plan
+            .rooms
+            .iter()
+            .map(|(room, from)| (room.clone(), (*from, None)));
+        Self {
+            rng: Rng::with_seed(plan.seed),
+            token: plan.token.clone(),
+            epoch: None,
+            rooms: rooms.collect(),
+            joins: HashMap::new(),
+            writes: Writes::default(),
+            connections: 0,
+            current: None,
+            old: None,
+            attempt: None,
+            comeback: Comeback::now(),
+            stalled: false,
+            finishing: false,
+            unwanted: false,
+            plan,
+            scribe,
+            orders,
+            status,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        while !self.is_over() {
+            match self.happens().await {
+                Happened::Order(None) => return,
+                Happened::Order(Some(order)) => self.obey(order),
+                Happened::Connected(result) => Box::pin(self.connected(*result)).await,
+                Happened::Frame(which, Ok(frame)) => self.take(which, frame),
+                Happened::Frame(which, Err(error)) => self.lost(which, &error),
+                Happened::Time => {}
+            }
+            self.act().await;
+        }
+        if !self.unwanted {
+            self.scribe.write(0, What::Finished);
+        }
+        if let Some(link) = self.current.take() {
+            self.close(link).await;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let all_open = self
+            .current
+            .as_ref()
+            .is_some_and(|link| link.open.len() >= self.rooms.len());
+        self.unwanted || self.finishing && self.writes.is_empty() && all_open
+    }
+
+    async fn happens(&mut self) -> Happened {
+        let wake = self.wake();
+        let reads = !self.stalled;
+        tokio::select! {
+            order = self.orders.recv(), if !self.finishing => Happened::Order(order),
+            connected = async {
+                match &mut self.attempt {
+                    Some(attempt) => attempt.connecting.as_mut().await,
+                    None => std::future::pending().await,
+                }
+            } => Happened::Connected(Box::new(connected)),
+            frame = next(&mut self.current), if reads => Happened::Frame(Which::Current, frame),
+            frame = next(&mut self.old), if reads => Happened::Frame(Which::Old, frame),
+            () = sleep_until(wake) => Happened::Time,
+        }
+    }
+
+    /// When there is something to do although nothing happens.
+    fn wake(&self) -> Instant {
+        let mut wake = Instant::now() + IDLE;
+        let mut at = |time: Option<Instant>| wake = time.map_or(wake, |time| wake.min(time));
+        if self.attempt.is_none() {
+            at(self.comeback.due);
+        }
+        at(self.old.as_ref().and_then(|old| old.until));
+        if let Some(link) = &self.current {
+            at(self.writes.due());
+            at(self.joins.values().min().copied());
+            if !self.stalled {
+                let patience = if link.pinged {
+                    self.plan.silence
+                } else {
+                    self.plan.ping_after
+                };
+                at(Some(link.heard + patience));
+            }
+        }
+        wake
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Write(write) => {
+                if !self.writes.add(write) {
+                    self.status.answered(false);
+                }
+            }
+            Order::Join(room, from) => {
+                self.joins.insert(room.clone(), Instant::now());
+                self.rooms.insert(room, (from, None));
+            }
+            Order::Leave(room) => {
+                self.rooms.remove(&room);
+                self.joins.remove(&room);
+            }
+            Order::Cut => {
+                for link in [self.current.take(), self.old.take()].into_iter().flatten() {
+                    self.ended(&link, None, false, "cut off");
+                    link.reset();
+                }
+                self.gone();
+            }
+            Order::Stall(on) => {
+                self.stalled = on;
+                self.scribe.write(0, What::Stalled { on });
+                if let (false, Some(link)) = (on, &mut self.current) {
+                    link.heard = Instant::now();
+                }
+            }
+            Order::Finish => self.finishing = true,
+        }
+    }
+
+    pub(super) fn link(&mut self, which: Which) -> Option<&mut Link> {
+        match which {
+            Which::Current => self.current.as_mut(),
+            Which::Old => self.old.as_mut(),
+        }
+    }
+
+    /// Does what is due.
+    async fn act(&mut self) {
+        let now = Instant::now();
+        if let Some(old) = self
+            .old
+            .take_if(|old| old.until.is_some_and(|until| until <= now))
+        {
+            self.ended(&old, None, true, "the node did not answer the close frame");
+        }
+        if self.attempt.is_none() && self.comeback.due.is_some_and(|due| due <= now) {
+            self.come_back();
+        }
+        if let Err(error) = self.speak(now).await {
+            self.lost(Which::Current, &error);
+        }
+    }
+
+    fn come_back(&mut self) {
+        let current = self.current.as_ref().map(|link| &link.target);
+        let Some(target) = self.comeback.choose(&self.plan, current, &mut self.rng) else {
+            return;
+        };
+        let positions = self.rooms.iter();
+        let positions = positions.filter_map(|(room, (_, position))| Some((room.to_string(), (*position)?)));
+        let positions = positions.collect();
+        let (token, epoch) = (self.token.as_deref(), self.epoch.as_deref());
+        self.attempt = Some(Attempt::start(&self.plan, target, token, epoch, positions));
+    }
+
+    async fn connected(&mut self, result: Result<Client, Error>) {
+        let Some(attempt) = self.attempt.take() else {
+            return;
+        };
+        let welcomed = result.and_then(|client| Ok((client.welcome()?.clone(), client)));
+        let (welcome, client) = match welcomed {
+            Ok(welcomed) => welcomed,
+            Err(error) => {
+                self.scribe.write(
+                    0,
+                    What::Unreachable {
+                        why: error.to_string(),
+                    },
+                );
+                if matches!(error, Error::Order(_) | Error::Protocol(_)) {
+                    self.scribe.write(
+                        0,
+                        What::Broken {
+                            what: error.to_string(),
+                        },
+                    );
+                }
+                let refused = error.refused().map(|refused| refused.code);
+                let closed = error.closed().and_then(Closed::known_code);
+                self.unwanted = refused == Some(protocol::ErrorCode::Unauthenticated)
+                    || closed.is_some_and(|code| !code.may_reconnect());
+                self.comeback
+                    .failed(&attempt.target, &error, &self.plan, &mut self.rng);
+                return;
+            }
+        };
+        self.comeback.succeeded();
+        self.connections += 1;
+        let link = Link::new(client, self.connections, attempt.target);
+        if self.connections == 1 {
+            self.scribe.write(
+                0,
+                What::Person {
+                    user: welcome.user.id.to_string(),
+                },
+            );
+        }
+        if welcome.token.is_some() {
+            self.token.clone_from(&welcome.token);
+        }
+        self.status.connected(Some(Arc::clone(&welcome.node)));
+        let connected = What::Connected {
+            node: welcome.node.to_string(),
+            epoch: welcome.epoch.to_string(),
+        };
+        self.scribe.write(link.number, connected);
+        if let Some(mut replaced) = self.current.replace(link) {
+            replaced.until = Some(Instant::now() + CLOSING);
+            // If it cannot be written, reading tells that it has ended.
+            let _ = timeout(CLOSING, replaced.client.send_message(Message::Close(None))).await;
+            if let Some(older) = self.old.replace(replaced) {
+                self.ended(&older, None, true, "replaced");
+            }
+        }
+        self.writes.again();
+        self.resumed(&welcome, &attempt.positions);
+    }
+
+    /// Says all that is to be said.
+    async fn speak(&mut self, now: Instant) -> Result<(), Error> {
+        self.join_rooms(now).await?;
+        self.leave_rooms().await?;
+        while self.writes.under_way() < self.plan.window {
+            let Some(link) = &mut self.current else {
+                return Ok(());
+            };
+            let Some(pending) = self.writes.next(now, |room| link.open.contains(room)) else {
+                break;
+            };
+            let (op, text, target) = pending.digest();
+            let (room, cid) = match pending.room() {
+                Some(room) => (room.clone(), Arc::<str>::from(pending.cid())),
+                None => continue,
+            };
+            let sent = What::Sent {
+                room: room.to_string(),
+                cid: cid.to_string(),
+                op,
+                text,
+                target,
+                due: self.scribe.clock().of(pending.due.into_std()),
+            };
+            // Written down first: it may arrive although writing it seems to fail.
+            self.scribe.write(link.number, sent);
+            let command = pending.command.clone();
+            self.writes.sent(pending);
+            self.post(command, Asked::Write(room, cid)).await?;
+        }
+        self.watch(now).await
+    }
+
+    async fn join_rooms(&mut self, now: Instant) -> Result<(), Error> {
+        let due: Vec<RoomName> = self
+            .joins
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(room, _)| room.clone())
+            .collect();
+        for room in due {
+            if self.current.is_none() {
+                return Ok(());
+            }
+            self.joins.remove(&room);
+            let Some((first, position)) = self.rooms.get(&room).copied() else {
+                continue;
+            };
+            let from = position.map_or(first, JoinFrom::After);
+            let command = Command::Join {
+                room: room.clone(),
+                from,
+            };
+            self.post(command, Asked::Join(room, from)).await?;
+        }
+        Ok(())
+    }
+
+    async fn leave_rooms(&mut self) -> Result<(), Error> {
+        let Some(link) = &mut self.current else {
+            return Ok(());
+        };
+        let rooms = &self.rooms;
+        let left: Vec<RoomName> = link.open.extract_if(|room| !rooms.contains_key(room)).collect();
+        for room in left {
+            self.status.left(&room);
+            self.post(Command::Leave { room: room.clone() }, Asked::Leave(room))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Asks a silent node for a sign of life, and gives it up when none comes.
+    async fn watch(&mut self, now: Instant) -> Result<(), Error> {
+        let Some(link) = &mut self.current else {
+            return Ok(());
+        };
+        if self.stalled {
+            return Ok(());
+        }
+        if link.pinged && link.heard + self.plan.silence <= now {
+            return Err(Error::Timeout {
+                what: "a sign of life".to_owned(),
+                seconds: self.plan.silence.as_secs(),
+            });
+        }
+        if !link.pinged && link.heard + self.plan.ping_after <= now {
+            link.pinged = true;
+            self.post(Command::Ping, Asked::Ping).await?;
+        }
+        Ok(())
+    }
+
+    async fn post(&mut self, command: Command, asked: Asked) -> Result<(), Error> {
+        let Some(link) = &mut self.current else {
+            return Ok(());
+        };
+        let posted = timeout(self.plan.silence, link.client.post(command)).await;
+        let id = posted.map_err(|_| Error::Timeout {
+            what: "a command to be taken".to_owned(),
+            seconds: self.plan.silence.as_secs(),
+        })??;
+        link.asked.insert(id, asked);
+        Ok(())
+    }
+
+    /// A connection has ended, or is of no use.
+    pub(super) fn lost(&mut self, which: Which, error: &Error) {
+        let link = match which {
+            Which::Current => self.current.take(),
+            Which::Old => self.old.take(),
+        };
+        let Some(link) = link else { return };
+        if matches!(error, Error::Order(_) | Error::Protocol(_)) {
+            self.scribe.write(
+                link.number,
+                What::Broken {
+                    what: error.to_string(),
+                },
+            );
+        }
+        let closed = error.closed();
+        self.ended(
+            &link,
+            closed.and_then(|closed| closed.code),
+            which == Which::Old,
+            &error.to_string(),
+        );
+        if which == Which::Current {
+            self.unwanted = closed
+                .and_then(Closed::known_code)
+                .is_some_and(|code| !code.may_reconnect());
+            link.reset();
+            self.gone();
+        }
+    }
+
+    /// There is no connection any more.
+    fn gone(&mut self) {
+        self.joins.clear();
+        self.writes.again();
+        self.status.connected(None);
+        if self.attempt.is_none() {
+            self.comeback.lost(&mut self.rng);
+        }
+    }
+
+    pub(super) fn ended(&self, link: &Link, code: Option<u16>, own: bool, why: &str) {
+        let ended = What::Ended {
+            code,
+            own,
+            why: why.to_owned(),
+        };
+        self.scribe.write(link.number, ended);
+    }
+
+    async fn close(&mut self, mut link: Link) {
+        let closed = timeout(CLOSING, link.client.close(1000, "")).await;
+        let code = closed.ok().and_then(Result::ok).and_then(|closed| closed.code);
+        self.ended(&link, code, true, "finished");
+    }
+}
+
+async fn next(link: &mut Option<Link>) -> Result<ServerFrame, Error> {
+    match link {
+        Some(link) => link.client.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,55 @@
+//! A connection that was welcomed.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use protocol::RoomName;
+use tokio::time::Instant;
+
+use crate::client::Client;
+
+/// A connection, and what was asked on it.
+pub(super) struct Link {
+    pub(super) client: Client,
+    /// From 1, over the client's life.
+    pub(super) number: u32,
+    pub(super) target: Arc<str>,
+    pub(super) asked: HashMap<u32, Asked>,
+    pub(super) open: HashSet<RoomName>,
+    /// When the last frame came.
+    pub(super) heard: Instant,
+    /// A sign of life was asked for and has not come.
+    pub(super) pinged: bool,
+    /// By then it is dropped, when it was replaced or the client ends.
+    pub(super) until: Option<Instant>,
+}
+
+/// What was asked.
+pub(super) enum Asked {
+    Join(RoomName, protocol::JoinFrom),
+    Leave(RoomName),
+    Write(RoomName, Arc<str>),
+    Ping,
+}
+
+impl Link {
+    pub(super) fn new(client: Client, number: u32, target: Arc<str>) -> Self {
+        Self {
+            client,
+            number,
+            target,
+            asked: HashMap::new(),
+            open: HashSet::new(),
+            heard: Instant::now(),
+            pinged: false,
+            until: None,
+        }
+    }
+
+    /// Ends the connection as a network does that fails.
+    pub(super) fn reset(mut self) {
+        let _ = socket2::SockRef::from(&*self.client.socket()).set_linger(Some(std::time::Duration::ZERO));
+    }
+}

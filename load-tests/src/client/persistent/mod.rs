@@ -1,0 +1,117 @@
+//! A client that does not give up: it comes back to any node, resumes where it was, and repeats what was not answered.
+//!
+//! It is one task, driven by [`Order`]s, that keeps the rules of docs/protocol.md for coming back: close codes, backoff with
+//! jitter, `retry_after_ms`, `goaway` (the new connection is resumed before the old one is closed). All that it does and sees
+//! goes into a [`crate::journal`], for [`crate::check`]. Hundreds to ten thousand of them fit into one process.
+
+mod attempt;
+mod frames;
+mod life;
+mod link;
+mod plan;
+mod status;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::RoomName;
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+use crate::journal::Scribe;
+
+pub use plan::{Plan, Targets};
+pub use status::Status;
+
+/// What a client is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Write something, as soon as it can.
+    Write(Write),
+    /// Open another room and stay in it, from this position on.
+    Join(RoomName, protocol::JoinFrom),
+    /// Close a room.
+    Leave(RoomName),
+    /// Lose the connection, as a network does that fails: then it comes back.
+    Cut,
+    /// Read nothing, or read again.
+    Stall(bool),
+    /// End once everything is answered.
+    Finish,
+}
+
+/// Something to be written into a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Where.
+    pub room: RoomName,
+    /// Unique for this person and room.
+    pub cid: Arc<str>,
+    /// What.
+    pub what: What,
+    /// When it was due: waits are counted from here.
+    pub due: Instant,
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A message.
+    Say(Arc<str>),
+    /// A new text for the person's own last message of this room; a message if there is none.
+    EditLast(Arc<str>),
+    /// The deletion of the person's own last message of this room; nothing if there is none.
+    DeleteLast,
+    /// A reaction to the last message that was shown in this room, given or withdrawn; nothing if there is none.
+    React(Arc<str>, bool),
+}
+
+/// A running client. Dropping it ends the client without a word.
+#[derive(Debug)]
+pub struct Persistent {
+    orders: mpsc::UnboundedSender<Order>,
+    status: Arc<Status>,
+    task: JoinHandle<()>,
+}
+
+impl Persistent {
+    /// Starts a client; it connects at once.
+    pub fn start(plan: Plan, scribe: Scribe) -> Self {
+        let (orders, taken) = mpsc::unbounded_channel();
+        let status = Arc::new(Status::default());
+        let life = life::Life::new(plan, scribe, taken, Arc::clone(&status));
+        Self {
+            orders,
+            status,
+            task: tokio::spawn(life.run()),
+        }
+    }
+
+    /// Gives an order; orders are taken one after the other. After the end it does nothing.
+    pub fn order(&self, order: Order) {
+        if let Order::Write(_) = &order {
+            self.status.add_unanswered();
+        }
+        let _ = self.orders.send(order);
+    }
+
+    /// How it is.
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// Lets it end once everything is answered; whether it did in time. Else it is ended without a word.
+    pub async fn finish(mut self, patience: Duration) -> bool {
+        self.order(Order::Finish);
+        tokio::time::timeout(patience, &mut self.task)
+            .await
+            .is_ok_and(|ended| ended.is_ok())
+    }
+}
+
+impl Drop for Persistent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
