@@ -11,6 +11,17 @@ pub struct TokenBucket {
     at: Instant,
 }
 
+/// What is left of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// How many there are before a pause, in all.
+    pub limit: u32,
+    /// How many of them are left.
+    pub remaining: u32,
+    /// With none left the time until the next one, else until all are given again.
+    pub reset: Duration,
+}
+
 impl TokenBucket {
     /// A full bucket. `per_second` 0 means no limit.
     pub fn new(per_second: u32, burst_seconds: u32, now: Instant) -> Self {
@@ -58,11 +69,34 @@ impl TokenBucket {
         self.tokens >= self.burst
     }
 
+    /// What is left; `None` where there is no limit.
+    pub fn allowance(&mut self, now: Instant) -> Option<Allowance> {
+        if self.rate == 0.0 {
+            return None;
+        }
+        self.refill(now);
+        let missing = if self.tokens < 1.0 { 1.0 } else { self.burst } - self.tokens;
+        Some(Allowance {
+            limit: whole(self.burst),
+            remaining: whole(self.tokens),
+            reset: Duration::from_secs_f64(missing.max(0.0) / self.rate),
+        })
+    }
+
     fn refill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = self.at.max(now);
         self.tokens = (self.tokens + passed * self.rate).min(self.burst);
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast from a float saturates, and whole tokens are meant"
+)]
+fn whole(tokens: f64) -> u32 {
+    tokens as u32
 }
 
 #[cfg(test)]
@@ -93,6 +127,25 @@ mod tests {
         }
         let took = (now - start).as_millis();
         assert!((990..=1_010).contains(&took), "50 at 50 a second took {took} ms");
+    }
+
+    #[test]
+    fn what_is_left_is_told() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(2, 10, start);
+        let told = |limit, remaining, millis| {
+            Some(Allowance {
+                limit,
+                remaining,
+                reset: Duration::from_millis(millis),
+            })
+        };
+        assert_eq!(bucket.allowance(start), told(20, 20, 0));
+        bucket.take(start).unwrap();
+        assert_eq!(bucket.allowance(start), told(20, 19, 500));
+        while bucket.take(start).is_ok() {}
+        assert_eq!(bucket.allowance(start), told(20, 0, 500), "until the next one");
+        assert_eq!(TokenBucket::new(0, 10, start).allowance(start), None);
     }
 
     #[test]

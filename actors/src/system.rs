@@ -6,6 +6,7 @@ use protocol::{CloseCode, RoomName};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
 use crate::{
+    bucket::Allowance,
     clock::StoreClock,
     cluster::Cluster,
     connection::Connections,
@@ -136,6 +137,11 @@ impl System {
     /// With the milliseconds until the next one is allowed.
     pub fn take_send(&self, user: &User) -> Result<(), u64> {
         self.users.take_send(&user.person.id)
+    }
+
+    /// What is left of the person's writes on this node; `None` where they are not limited.
+    pub fn sends_left(&self, user: &User) -> Option<Allowance> {
+        self.users.sends_left(&user.person.id)
     }
 
     /// The store, for what is read from it without a room's or a connection's actor.

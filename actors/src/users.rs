@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
-use crate::{bucket::TokenBucket, settings::Settings};
+use crate::{
+    bucket::{Allowance, TokenBucket},
+    settings::Settings,
+};
 
 /// Bursts of writing are let through up to so many seconds' worth.
 const SEND_BURST_SECONDS: u32 = 10;
@@ -66,6 +69,11 @@ impl Users {
     pub(crate) fn take_send(&self, id: &Arc<str>) -> Result<(), u64> {
         self.with_account(id, |account, _| account.sends.take(Instant::now()))
             .map_err(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
+    }
+
+    /// What is left of the person's writes; `None` where they are not limited.
+    pub(crate) fn sends_left(&self, id: &Arc<str>) -> Option<Allowance> {
+        self.with_account(id, |account, _| account.sends.allowance(Instant::now()))
     }
 
     fn with_account<T>(&self, id: &Arc<str>, act: impl FnOnce(&mut Account, u32) -> T) -> T {

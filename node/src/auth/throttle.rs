@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actors::bucket::TokenBucket;
+use actors::bucket::{Allowance, TokenBucket};
 use lru::LruCache;
 use parking_lot::Mutex;
 
@@ -34,17 +34,6 @@ pub(crate) struct Throttle {
     /// Where an account was signed in to with success: who sits there is not kept out by those who guess elsewhere.
     proven: Mutex<LruCache<(String, IpAddr), ()>>,
     sign_ups: Mutex<LruCache<IpAddr, TokenBucket>>,
-}
-
-/// How many attempts there are before a pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Allowance {
-    /// In all.
-    pub(crate) limit: u32,
-    /// Left.
-    pub(crate) remaining: u32,
-    /// Until the next attempt, or until all are given again.
-    pub(crate) reset: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -85,14 +74,19 @@ impl Throttle {
         Ok(of_account.allowance(FREE_OF_ACCOUNT, now))
     }
 
-    /// Takes a sign-up: each costs a hash, and nobody may use up the cores.
+    /// Takes a sign-up: each costs a hash, and nobody may use up the cores. With it comes what is left for the address.
     ///
     /// # Errors
-    /// With the time until the next one is allowed.
-    pub(crate) fn take_sign_up(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
+    /// The first is the time until the next one is allowed, where none was left.
+    pub(crate) fn take_sign_up(
+        &self,
+        address: IpAddr,
+        now: Instant,
+    ) -> (Result<(), Duration>, Option<Allowance>) {
         let mut sign_ups = self.sign_ups.lock();
         let fresh = || TokenBucket::new(SIGN_UPS_PER_SECOND, SIGN_UP_BURST_SECONDS, now);
-        sign_ups.get_or_insert_mut(address, fresh).take(now)
+        let bucket = sign_ups.get_or_insert_mut(address, fresh);
+        (bucket.take(now), bucket.allowance(now))
     }
 
     /// The attempt succeeded.
@@ -232,9 +226,9 @@ mod tests {
     fn one_address_cannot_make_accounts_without_end() {
         let throttle = Throttle::new();
         let now = Instant::now();
-        let made = (0..1_000).filter(|_| throttle.take_sign_up(address(1), now).is_ok());
+        let made = (0..1_000).filter(|_| throttle.take_sign_up(address(1), now).0.is_ok());
         assert_eq!(made.count(), 300);
-        assert!(throttle.take_sign_up(address(2), now).is_ok());
+        assert!(throttle.take_sign_up(address(2), now).0.is_ok());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Errors over HTTP: problem details (RFC 9457) with the wire's error code.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::{ErrorCode, client::Invalid, server::Refused};
@@ -20,7 +22,6 @@ pub(crate) struct Problem {
     code: ErrorCode,
     detail: String,
     retry_after_ms: Option<u64>,
-    headers: Box<HeaderMap>,
 }
 
 #[derive(Serialize)]
@@ -43,21 +44,12 @@ impl Problem {
             code,
             detail: detail.into(),
             retry_after_ms: None,
-            headers: Box::default(),
         }
     }
 
     /// What it is, for programs.
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
-    }
-
-    /// The same with these headers in addition.
-    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
-        Self {
-            headers: Box::new(headers),
-            ..self
-        }
     }
 
     /// For every address that there is not.
@@ -74,6 +66,12 @@ impl Problem {
     /// The same with another status.
     pub(crate) fn with_status(self, status: StatusCode) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same with a time after which it may be tried again.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.retry_after_ms(ms.max(1))
     }
 
     /// The same with a time after which it may be tried again, in milliseconds.
@@ -129,7 +127,6 @@ impl IntoResponse for Problem {
         // For the counting of errors.
         response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
-        headers.extend(*self.headers);
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),

@@ -15,7 +15,7 @@ use axum::{
 use protocol::{ErrorCode, RoomName, limits::MAX_SEQ, name::ROOM_NAME_RULE};
 use serde::de::DeserializeOwned;
 
-use super::{MAX_BODY_BYTES, RETRY_MS, visitor::check_site};
+use super::{MAX_BODY_BYTES, RETRY_MS, allowance::Left, visitor::check_site};
 use crate::{
     auth::Via,
     http::{
@@ -29,6 +29,8 @@ use crate::{
 pub(super) struct Caller {
     pub(super) serving: Arc<Serving>,
     pub(super) user: Arc<User>,
+    /// What is left of the limit that this request counts against.
+    left: Left,
 }
 
 impl Caller {
@@ -47,13 +49,13 @@ impl Caller {
 
     /// Counts one write of the caller.
     pub(super) fn take_send(&self) -> Result<(), Problem> {
-        self.serving
-            .system
-            .take_send(&self.user)
-            .map_err(|retry_after_ms| {
-                let detail = "you write too fast; try again with the same cid";
-                Problem::new(ErrorCode::RateLimited, detail).retry_after_ms(retry_after_ms)
-            })
+        let system = &self.serving.system;
+        let taken = system.take_send(&self.user);
+        self.left.set(system.sends_left(&self.user));
+        taken.map_err(|retry_after_ms| {
+            let detail = "you write too fast; try again with the same cid";
+            Problem::new(ErrorCode::RateLimited, detail).retry_after_ms(retry_after_ms)
+        })
     }
 
     pub(super) fn room_actor(&self, name: &RoomName) -> Result<actors::room::Room, Problem> {
@@ -83,6 +85,7 @@ impl FromRequestParts<Arc<Gate>> for Caller {
         Ok(Self {
             serving,
             user: Arc::new(user),
+            left: Left::of(&parts.extensions),
         })
     }
 }

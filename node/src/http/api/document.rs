@@ -23,7 +23,9 @@ characters and is only an upper bound of that. A `person-name` has at most 64 by
 digits, symbols and single spaces. A parameter that is not in this document is ignored, and so is a field; \
 a field that is `null` is as absent.
 
-Errors are problem details (RFC 9457) with a `code`. What answers 429 or 503 may be asked again after `Retry-After`.";
+Errors are problem details (RFC 9457) with a `code`. What answers 429 or 503 may be asked again after `Retry-After`. \
+What counts against a limit (writing events, signing in and up, changing a password) says in every answer what is left of it: \
+`RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset` (seconds).";
 /// The statuses of errors, what they are called here, and what they mean.
 const PROBLEMS: [(u16, &str, &str); 9] = [
     (
@@ -44,10 +46,10 @@ const PROBLEMS: [(u16, &str, &str); 9] = [
     (500, "Internal", "A fault of the server"),
     (503, "Overloaded", "This cannot be served at the moment"),
 ];
-/// Headers that say how many attempts there are. The draft's names, as fields of their own.
+/// Headers that say what is left of a limit. The draft's names, as fields of their own.
 const ALLOWANCE: [(&str, &str); 3] = [
-    ("ratelimit-limit", "Attempts with this name"),
-    ("ratelimit-remaining", "Attempts that are left"),
+    ("ratelimit-limit", "How many at once"),
+    ("ratelimit-remaining", "How many are left"),
     ("ratelimit-reset", "Seconds until there are more"),
 ];
 
@@ -191,7 +193,7 @@ fn problem(status: u16, meaning: &str) -> Response {
     }
     if matches!(status, 401 | 429) {
         for (name, meaning) in ALLOWANCE {
-            let meaning = format!("{meaning}; on signing in and changing a password");
+            let meaning = format!("{meaning}; where the request counts against a limit");
             response = response.header(name, header(whole(0, u64::from(u32::MAX)), &meaning));
         }
     }

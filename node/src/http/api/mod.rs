@@ -1,6 +1,7 @@
 //! `/api/v1`: the same as over a connection, for programs that do not hold one, and what only is done here.
 
 mod administration;
+mod allowance;
 mod bans;
 mod caller;
 mod directs;
@@ -22,6 +23,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::header,
+    middleware,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -49,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<Gate>> {
         .fallback(|| async { Problem::no_such_address() })
         .method_not_allowed_fallback(|| async { Problem::no_such_method() })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(allowance::tell))
 }
 
 /// Every operation, with what the document says of it: what is no operation here is no route.

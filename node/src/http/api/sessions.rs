@@ -17,7 +17,7 @@ use super::schema as s;
 use super::{
     super::{credentials::set_cookie, problem::Problem},
     caller::{Body, Caller, store_problem},
-    sign_in::{Entry, SignedIn, allowance_headers, check_password, open_session},
+    sign_in::{Entry, SignedIn, check_password, open_session},
     visitor::{Id, Visitor, forbidden},
 };
 
@@ -50,13 +50,11 @@ pub(super) struct Sessions {
     security(()),
 )]
 pub(super) async fn sign_in(visitor: Visitor, Body(body): Body<Entry>) -> Result<Response, Problem> {
-    let (account, allowance) = check_password(&visitor, &body.name, &body.password).await?;
+    let account = check_password(&visitor, &body.name, &body.password).await?;
     if visitor.serving.system.people().is_banned(&account.person.id) {
         return Err(Problem::from(crate::auth::Refused::Banned));
     }
-    let mut response = open_session(&visitor, body.device, account).await?;
-    response.headers_mut().extend(allowance_headers(&allowance));
-    Ok(response)
+    open_session(&visitor, body.device, account).await
 }
 
 #[utoipa::path(

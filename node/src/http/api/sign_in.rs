@@ -1,6 +1,6 @@
 //! Opening a session: with a name and a password, or with a new account.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actors::{
     Scopes,
@@ -8,7 +8,7 @@ use actors::{
 };
 use axum::{
     Json,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use protocol::{ErrorCode, Person};
@@ -24,7 +24,6 @@ use super::{
 use crate::auth::{
     names,
     password::{self, HashError, Password},
-    throttle::Allowance,
     token,
 };
 
@@ -63,13 +62,10 @@ pub(super) async fn check_password(
     visitor: &Visitor,
     name: &str,
     password: &str,
-) -> Result<(Account, Allowance), Problem> {
+) -> Result<Account, Problem> {
     let authenticator = &visitor.serving.authenticator;
     let key = names::login_key(name);
-    let begun = authenticator
-        .throttle()
-        .begin(&key, visitor.address, Instant::now());
-    let allowance = begun.map_err(too_fast)?;
+    begin_attempt(visitor, &key)?;
     let store = visitor.serving.system.people().store();
     let not_made = || {
         authenticator
@@ -97,13 +93,12 @@ pub(super) async fn check_password(
             authenticator
                 .throttle()
                 .succeeded(&key, visitor.address, Instant::now());
-            Ok((account, allowance))
+            Ok(account)
         }
-        _ => {
-            let mut response = Problem::new(ErrorCode::Unauthenticated, "the name or the password is wrong");
-            response = response.with_headers(allowance_headers(&allowance));
-            Err(response)
-        }
+        _ => Err(Problem::new(
+            ErrorCode::Unauthenticated,
+            "the name or the password is wrong",
+        )),
     }
 }
 
@@ -155,33 +150,16 @@ pub(super) async fn new_password(visitor: &Visitor, name: &str, password: &str) 
     hashed.map_err(hash_problem)
 }
 
-pub(super) fn too_fast(allowance: Allowance) -> Problem {
-    let wait = u64::try_from(allowance.reset.as_millis())
-        .unwrap_or(u64::MAX)
-        .max(1);
-    Problem::new(
-        ErrorCode::RateLimited,
-        "too many attempts with this name or from your address; wait",
-    )
-    .retry_after_ms(wait)
-    .with_headers(allowance_headers(&allowance))
-}
-
-/// `RateLimit-*`: how many attempts there are, and seconds until there are more.
-pub(super) fn allowance_headers(allowance: &Allowance) -> HeaderMap {
-    let seconds = |time: Duration| time.as_millis().div_ceil(1_000);
-    let fields = [
-        ("ratelimit-limit", u128::from(allowance.limit)),
-        ("ratelimit-remaining", u128::from(allowance.remaining)),
-        ("ratelimit-reset", seconds(allowance.reset)),
-    ];
-    fields
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let value = HeaderValue::from_str(&value.to_string()).ok()?;
-            Some((HeaderName::from_static(name), value))
-        })
-        .collect()
+/// Begins an attempt on the account whose name has this key, unless it comes too soon.
+pub(super) fn begin_attempt(visitor: &Visitor, key: &str) -> Result<(), Problem> {
+    let throttle = visitor.serving.authenticator.throttle();
+    let begun = throttle.begin(key, visitor.address, Instant::now());
+    let (Ok(allowance) | Err(allowance)) = begun;
+    visitor.left.set(Some(allowance));
+    begun.map(drop).map_err(|slowed| {
+        let detail = "too many attempts with this name or from your address; wait";
+        Problem::new(ErrorCode::RateLimited, detail).retry_after(slowed.reset)
+    })
 }
 
 pub(super) fn hash_problem(error: HashError) -> Problem {

@@ -17,7 +17,7 @@ use super::{
     super::problem::Problem,
     caller::{Body, Caller, Query, store_problem},
     sign_in::{
-        Entry, NewPassword, SignedIn, hash_problem, new_password, no_randomness, open_session, too_fast,
+        Entry, NewPassword, SignedIn, begin_attempt, hash_problem, new_password, no_randomness, open_session,
     },
     visitor::{
         DEFAULT_ENTRIES, MAX_ENTRIES, Visitor, check_short, cut, field, forbidden, internal, page_after,
@@ -102,16 +102,12 @@ pub(super) async fn sign_up(visitor: Visitor, Body(body): Body<Entry>) -> Result
         return Err(taken());
     }
     let throttle = visitor.serving.authenticator.throttle();
-    throttle
-        .take_sign_up(visitor.address, Instant::now())
-        .map_err(|wait| {
-            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-            Problem::new(
-                ErrorCode::RateLimited,
-                "too many accounts are made from your address; wait",
-            )
-            .retry_after_ms(wait_ms)
-        })?;
+    let (admitted, allowance) = throttle.take_sign_up(visitor.address, Instant::now());
+    visitor.left.set(allowance);
+    admitted.map_err(|wait| {
+        let detail = "too many accounts are made from your address; wait";
+        Problem::new(ErrorCode::RateLimited, detail).retry_after(wait)
+    })?;
     let hash = new_password(&visitor, "password", &body.password).await?;
     let id: Arc<str> = token::new_id("u_").map_err(no_randomness)?.into();
     let person = Person {
@@ -223,11 +219,8 @@ pub(super) async fn change(
 /// Slowed as signing in is: who found an open session must not be able to guess.
 async fn check_own_password(visitor: &Visitor, account: &Account, password: &str) -> Result<(), Problem> {
     let authenticator = &visitor.serving.authenticator;
-    let throttle = authenticator.throttle();
     let key = names::login_key(&account.person.name);
-    throttle
-        .begin(&key, visitor.address, Instant::now())
-        .map_err(too_fast)?;
+    begin_attempt(visitor, &key)?;
     let hash = visitor
         .serving
         .system
@@ -241,7 +234,9 @@ async fn check_own_password(visitor: &Visitor, account: &Account, password: &str
         .matches(Password::new(password).ok(), hash)
         .await;
     if matches.map_err(hash_problem)? {
-        throttle.succeeded(&key, visitor.address, Instant::now());
+        authenticator
+            .throttle()
+            .succeeded(&key, visitor.address, Instant::now());
         return Ok(());
     }
     Err(Problem::new(

@@ -25,6 +25,7 @@ use super::{
         problem::Problem,
         ws::handshake::check_origin,
     },
+    allowance::Left,
     caller::{Caller, Query, unavailable},
 };
 
@@ -42,6 +43,8 @@ pub(super) struct Visitor {
     pub(super) https: bool,
     /// What the client says of itself.
     pub(super) agent: String,
+    /// What is left of the limit that this request counts against.
+    pub(super) left: Left,
 }
 
 impl Caller {
@@ -107,6 +110,7 @@ impl FromRequestParts<Arc<Gate>> for Visitor {
                 .and_then(|agent| agent.to_str().ok())
                 .unwrap_or_default()
                 .to_owned(),
+            left: Left::of(&parts.extensions),
         })
     }
 }

@@ -72,11 +72,11 @@ async fn check(gate: &Gate, peer: SocketAddr, headers: &HeaderMap, uri: &Uri) ->
     })?;
     let address = client_address(peer, headers, &gate.trusted_proxies);
     let admitted = gate.admission.admit(address).map_err(|refusal| match refusal {
-        Refusal::Full(wait) => Problem::new(ErrorCode::Overloaded, "this node is full at the moment")
-            .retry_after_ms(millis(wait)),
+        Refusal::Full(wait) => {
+            Problem::new(ErrorCode::Overloaded, "this node is full at the moment").retry_after(wait)
+        }
         Refusal::Address(wait) => {
-            Problem::new(ErrorCode::RateLimited, "too many connections from your address")
-                .retry_after_ms(millis(wait))
+            Problem::new(ErrorCode::RateLimited, "too many connections from your address").retry_after(wait)
         }
     })?;
     handshake::check_url(uri)?;
@@ -167,8 +167,4 @@ fn not_a_websocket() -> Response {
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     response
-}
-
-fn millis(wait: std::time::Duration) -> u64 {
-    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1)
 }

@@ -209,10 +209,15 @@ async fn who_writes_too_fast_over_http() {
     let node = Node::with(&["limits.sends_per_second_per_user=1"]).await;
     let guest = bearer(&node, "Ada").await;
     let _raw = node.joined(Codec::Json, "Bob", "lobby").await;
-    for n in 0..60 {
+    for n in 0..60_u64 {
         let body = json!({ "cid": format!("{n}"), "text": "x" }).to_string();
         let answer = post(&node, &guest, "/api/v1/rooms/lobby/messages", &body).await;
+        let told = |name| answer.header(name).expect(name).parse::<u64>().unwrap();
+        assert_eq!(told("ratelimit-limit"), 10, "{answer:?}");
+        assert!(told("ratelimit-remaining") <= 9, "{answer:?}");
+        assert!(told("ratelimit-reset") <= 10, "{answer:?}");
         if answer.status != 201 {
+            assert_eq!(told("ratelimit-remaining"), 0);
             answer.assert_problem(429, "rate_limited");
             let wait: u64 = answer
                 .header("retry-after")
