@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, lab, smoke};
+use crate::{chaos, check, lab, smoke};
 
 /// Runs Hubbub's heavier tests, and servers to run tests against.
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ pub struct Cli {
 enum Command {
     /// Lets many clients talk through running nodes and checks every promise of order and acknowledgement on each.
     Smoke(smoke::SmokeArgs),
+    /// Starts a cluster of real processes, harms it in every way while people talk, and checks every promise.
+    Chaos(chaos::ChaosArgs),
     /// Checks what the clients of a run wrote down, against the store and against one another.
     Check(check::CheckArgs),
     /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
@@ -37,6 +39,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Smoke(args) => smoke::run(args).await,
+            Command::Chaos(args) => Box::pin(chaos::run(args)).await,
             Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Lab { command } => lab::run(&command).await,
         }

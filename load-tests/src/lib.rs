@@ -1,5 +1,6 @@
 //! Honest clients for Hubbub, and the private servers that tests run against.
 
+pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod client;
@@ -7,3 +8,4 @@ pub mod journal;
 pub mod lab;
 pub mod proxy;
 pub mod smoke;
+pub mod stage;
