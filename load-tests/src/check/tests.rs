@@ -627,3 +627,55 @@ fn journals_in_a_folder_are_checked_together() {
     let error = super::folder(&folder.path().join("none"), None, &Settings::default()).unwrap_err();
     assert!(format!("{error:#}").contains("none"));
 }
+
+#[tokio::test]
+async fn a_store_of_either_kind_is_read() {
+    const TABLES: &[&str] = &[
+        "CREATE TABLE rooms (name TEXT, head BIGINT)",
+        "CREATE TABLE events (room TEXT, seq BIGINT, author TEXT, cid TEXT, at BIGINT, kind TEXT, text TEXT, reply_to BIGINT, \
+         edited_at BIGINT, deleted_by BIGINT, target BIGINT, emoji TEXT, given BOOLEAN)",
+        "INSERT INTO rooms VALUES ('lobby', 3)",
+        "INSERT INTO events VALUES ('lobby', 1, 'g_1', 'c1', 1700000000010, 'message', 'text 1', NULL, NULL, NULL, NULL, NULL, NULL)",
+        "INSERT INTO events VALUES ('lobby', 2, 'g_1', 'x', 5, 'react', NULL, NULL, NULL, NULL, 1, '+1', TRUE)",
+        "INSERT INTO events VALUES ('lobby', 3, 'g_1', NULL, 6, 'room', NULL, NULL, 9, NULL, NULL, NULL, NULL)",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = format!("sqlite://{}", folder.path().join("store.db").display());
+    let postgres = crate::lab::postgres_for_tests().await.unwrap();
+    let lite = sqlx::SqlitePool::connect(&format!("{sqlite}?mode=rwc"))
+        .await
+        .unwrap();
+    let post = sqlx::PgPool::connect(postgres.url()).await.unwrap();
+    for statement in TABLES {
+        sqlx::query(*statement).execute(&lite).await.unwrap();
+        sqlx::query(*statement).execute(&post).await.unwrap();
+    }
+    for url in [&sqlite, postgres.url()] {
+        let ledger = Ledger::read(url).await.unwrap();
+        let room = &ledger.rooms["lobby"];
+        assert_eq!((room.head, ledger.events()), (3, 3));
+        let first = room.row(1).unwrap();
+        assert_eq!(
+            (first.digest, first.text, first.op),
+            (digest(1), text_digest("text 1"), Some(Op::Send))
+        );
+        let reaction = Lasting {
+            seq: 2,
+            author: "g_1",
+            cid: Some("x"),
+            at: 5,
+            kind: "react",
+            target: Some(1),
+            emoji: Some("+1"),
+            given: Some(true),
+        };
+        assert_eq!(room.row(2).unwrap().digest, reaction.digest());
+        assert_eq!(
+            (room.row(3).unwrap().op, room.row(3).unwrap().changed),
+            (None, true)
+        );
+        assert!(room.row(4).is_none());
+    }
+    let error = Ledger::read("mysql://x").await.map(drop).unwrap_err();
+    assert!(format!("{error:#}").contains("postgres://"));
+}
