@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{chaos, check, lab, smoke};
+use crate::{chaos, check, lab, rolling, smoke};
 
 /// Runs Hubbub's heavier tests, and servers to run tests against.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Command {
     Chaos(chaos::ChaosArgs),
     /// Checks what the clients of a run wrote down, against the store and against one another.
     Check(check::CheckArgs),
+    /// Replaces every node of a small cluster behind a load balancer while people talk: nobody may notice.
+    Rolling(rolling::RollingArgs),
     /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
     /// HUBBUB_TEST_REDIS_URL, and removes them afterwards.
     Lab {
@@ -41,6 +43,7 @@ impl Cli {
             Command::Smoke(args) => smoke::run(args).await,
             Command::Chaos(args) => Box::pin(chaos::run(args)).await,
             Command::Check(args) => Box::pin(check::run(args)).await,
+            Command::Rolling(args) => Box::pin(rolling::run(args)).await,
             Command::Lab { command } => lab::run(&command).await,
         }
     }

@@ -2,12 +2,16 @@
 
 mod account;
 mod certificates;
+mod haproxy;
+mod node;
 mod postgres;
 mod redis;
 mod redis_cluster;
 mod run;
 mod shared_postgres;
 
+pub use haproxy::{HaProxy, HaProxyOptions, Health, Target};
+pub use node::{NodeProcess, get};
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::{Redis, RedisOptions, TestRedis, redis_for_tests};
 pub use redis_cluster::RedisCluster;

@@ -1,0 +1,78 @@
+//! The numbers that a group of nodes behind a load balancer goes by.
+
+use std::time::Duration;
+
+use crate::lab::HaProxyOptions;
+
+/// Numbers of the stack, as they are at rest. [`GroupSettings::scaled`] makes waits shorter, so that minutes pass in
+/// seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// Nodes at rest.
+    pub min: u32,
+    /// Nodes under load.
+    pub max: u32,
+    /// What the load balancer asks for.
+    pub health_path: String,
+    /// From one check of a target to the next.
+    pub check_interval: Duration,
+    /// Checks in a row that make a target healthy.
+    pub healthy_threshold: u32,
+    /// Checks in a row that make a target unhealthy.
+    pub unhealthy_threshold: u32,
+    /// How long a target that was taken out may keep its connections.
+    pub deregistration_delay: Duration,
+    /// A connection on which nothing is said for so long is cut.
+    pub idle_timeout: Duration,
+    /// `drain.seconds` of the nodes.
+    pub drain: Duration,
+    /// From when a machine runs to when its node is started: the system, the image.
+    pub boot: Duration,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            min: 2,
+            max: 4,
+            health_path: "/livez".into(),
+            check_interval: Duration::from_secs(30),
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+            deregistration_delay: Duration::from_secs(75),
+            idle_timeout: Duration::from_secs(120),
+            drain: Duration::from_secs(60),
+            boot: Duration::from_secs(60),
+        }
+    }
+}
+
+impl GroupSettings {
+    /// The same, `factor` times as fast. Not the idle timeout: what it is held against, the nodes' pings, is not either.
+    #[must_use]
+    pub fn scaled(mut self, factor: u32) -> Self {
+        let factor = factor.max(1);
+        for wait in [
+            &mut self.check_interval,
+            &mut self.deregistration_delay,
+            &mut self.drain,
+            &mut self.boot,
+        ] {
+            *wait /= factor;
+        }
+        // The configuration of nodes knows whole seconds.
+        self.drain = Duration::from_secs(self.drain.as_secs().max(1));
+        self
+    }
+
+    pub(super) fn balancer(&self) -> HaProxyOptions {
+        HaProxyOptions {
+            health_path: self.health_path.clone(),
+            check_interval: self.check_interval,
+            healthy_threshold: self.healthy_threshold,
+            unhealthy_threshold: self.unhealthy_threshold,
+            idle_timeout: self.idle_timeout,
+            max_connections: 4_000,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The numbers of a group, read from the CloudFormation template that makes it.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, bail};
+use serde_yaml_ng::Value;
+
+use super::GroupSettings;
+
+impl GroupSettings {
+    /// The numbers of a template with one target group and one load balancer; what a template does not say (drain, boot) stays
+    /// as it is by default.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no YAML, or lacks one of the numbers; the message names it.
+    pub fn from_template(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is no template of a group", path.display()))
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let template: Value = serde_yaml_ng::from_str(text)?;
+        let parameters = template.get("Parameters").context("it has no Parameters")?;
+        let size = |name: &str| {
+            let default = parameters
+                .get(name)
+                .and_then(|parameter| parameter.get("Default"));
+            Ok::<_, anyhow::Error>(u32::try_from(number(name, default)?)?)
+        };
+        let resources = template.get("Resources").context("it has no Resources")?;
+        let field = |name: &str| find(resources, name);
+        let seconds = |name: &str, value| Ok::<_, anyhow::Error>(Duration::from_secs(number(name, value)?));
+        let count = |name: &str| Ok::<_, anyhow::Error>(u32::try_from(number(name, field(name))?)?);
+        let delay = "deregistration_delay.timeout_seconds";
+        let idle = "idle_timeout.timeout_seconds";
+        let path = field("HealthCheckPath").and_then(Value::as_str);
+        Ok(Self {
+            min: size("MinSize")?,
+            max: size("MaxSize")?,
+            health_path: path.context("it has no HealthCheckPath")?.to_owned(),
+            check_interval: seconds("HealthCheckIntervalSeconds", field("HealthCheckIntervalSeconds"))?,
+            healthy_threshold: count("HealthyThresholdCount")?,
+            unhealthy_threshold: count("UnhealthyThresholdCount")?,
+            deregistration_delay: seconds(delay, attribute(resources, delay))?,
+            idle_timeout: seconds(idle, attribute(resources, idle))?,
+            ..Self::default()
+        })
+    }
+}
+
+/// A number, or a text that is one, as attributes are.
+fn number(name: &str, value: Option<&Value>) -> anyhow::Result<u64> {
+    match value {
+        Some(Value::Number(number)) => number
+            .as_u64()
+            .with_context(|| format!("{name} is no whole number")),
+        Some(Value::String(text)) => text.parse().with_context(|| format!("{name} is no whole number")),
+        Some(_) => bail!("{name} is no number"),
+        None => bail!("it has no {name}"),
+    }
+}
+
+/// The first value under this key, at any depth.
+fn find<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+    match value {
+        Value::Mapping(map) => {
+            let here = map.get(key);
+            here.or_else(|| map.values().find_map(|value| find(value, key)))
+        }
+        Value::Sequence(all) => all.iter().find_map(|value| find(value, key)),
+        Value::Tagged(tagged) => find(&tagged.value, key),
+        _ => None,
+    }
+}
+
+/// The value of an attribute in a list of `{Key, Value}`, at any depth.
+fn attribute<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
+    match value {
+        Value::Mapping(map) if map.get("Key").and_then(Value::as_str) == Some(key) => map.get("Value"),
+        Value::Mapping(map) => map.values().find_map(|value| attribute(value, key)),
+        Value::Sequence(all) => all.iter().find_map(|value| attribute(value, key)),
+        Value::Tagged(tagged) => attribute(&tagged.value, key),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "
+Parameters:
+  MinSize: {Type: Number, Default: 3}
+  MaxSize: {Type: Number, Default: '5'}
+Resources:
+  LoadBalancer:
+    Properties:
+      LoadBalancerAttributes:
+        - !If [Full, {Key: access_logs.s3.enabled, Value: 'true'}, !Ref AWS::NoValue]
+        - {Key: idle_timeout.timeout_seconds, Value: '130'}
+  TargetGroup:
+    Properties:
+      HealthCheckPath: /somewhere
+      HealthCheckIntervalSeconds: 10
+      HealthyThresholdCount: 4
+      UnhealthyThresholdCount: 5
+      TargetGroupAttributes: [{Key: deregistration_delay.timeout_seconds, Value: '20'}]
+";
+
+    #[test]
+    fn numbers_are_found_wherever_they_stand() {
+        let settings = GroupSettings::parse(TEMPLATE).unwrap();
+        let expected = GroupSettings {
+            min: 3,
+            max: 5,
+            health_path: "/somewhere".into(),
+            check_interval: Duration::from_secs(10),
+            healthy_threshold: 4,
+            unhealthy_threshold: 5,
+            deregistration_delay: Duration::from_secs(20),
+            idle_timeout: Duration::from_secs(130),
+            ..GroupSettings::default()
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn a_number_that_is_missing_is_named() {
+        let error = GroupSettings::parse(&TEMPLATE.replace("HealthyThresholdCount: 4", "")).unwrap_err();
+        assert!(error.to_string().contains("HealthyThresholdCount"), "{error:#}");
+        let error = GroupSettings::parse(&TEMPLATE.replace("'130'", "soon")).unwrap_err();
+        assert!(error.to_string().contains("idle_timeout"), "{error:#}");
+    }
+}

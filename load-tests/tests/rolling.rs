@@ -1,0 +1,42 @@
+//! Every node of a cluster behind a load balancer is replaced while people talk.
+#![allow(clippy::expect_used, reason = "a test: what is missing fails it")]
+
+use std::time::Duration;
+
+use clap::Parser;
+use load_tests::rolling::{RollingArgs, rolling};
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    rolling: RollingArgs,
+}
+
+fn args(line: &str) -> RollingArgs {
+    Line::parse_from(["rolling"].into_iter().chain(line.split_whitespace())).rolling
+}
+
+#[tokio::test]
+async fn nobody_notices_a_rolling_update() {
+    let report = rolling(&args("--time-scale 30 --even-within-seconds 0"))
+        .await
+        .expect("the update runs");
+    println!("{report}");
+    assert!(report.passed(), "{report}");
+    assert_eq!(report.ended_in_order, 2);
+    assert!(report.probed.all > 50 && report.messages > 200, "{report}");
+    assert!(report.longest_reconnect() < Duration::from_secs(2), "{report}");
+}
+
+#[tokio::test]
+async fn without_drain_and_signals_everybody_notices() {
+    let report = rolling(&args("--time-scale 30 --careless --even-within-seconds 0"))
+        .await
+        .expect("the update runs");
+    println!("{report}");
+    assert!(!report.passed(), "{report}");
+    assert!(report.probed.failed > 10, "{report}");
+    assert!(report.probed.longest_outage_ms > 500, "{report}");
+    // What was acked is kept all the same.
+    assert!(report.checked.is_clean(), "{report}");
+}
