@@ -3,15 +3,19 @@
 mod settings;
 mod template;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
+use tempfile::TempDir;
 use tokio::{
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
-use crate::lab::{HaProxy, Health, NodeProcess};
+use crate::{
+    lab::{HaProxy, Health},
+    stage::{Node, node_program},
+};
 
 pub use settings::GroupSettings;
 
@@ -24,10 +28,13 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Group {
     settings: GroupSettings,
-    node_settings: Arc<[(String, String)]>,
+    node_settings: Vec<(String, String)>,
     balancer: Arc<HaProxy>,
     instances: Vec<Instance>,
     launched: u32,
+    program: PathBuf,
+    /// For what nodes log.
+    folder: TempDir,
 }
 
 #[derive(Debug)]
@@ -38,8 +45,8 @@ struct Instance {
 
 #[derive(Debug)]
 enum State {
-    Booting(JoinHandle<anyhow::Result<NodeProcess>>),
-    Running(Box<NodeProcess>),
+    Booting(JoinHandle<anyhow::Result<Node>>),
+    Running(Box<Node>),
 }
 
 impl Group {
@@ -56,10 +63,15 @@ impl Group {
         let drain = ("drain.seconds".to_owned(), settings.drain.as_secs().to_string());
         let proxies = ("http.trusted_proxies".to_owned(), "127.0.0.1".to_owned());
         let mut group = Self {
-            node_settings: node_settings.into_iter().chain([drain, proxies]).collect(),
+            node_settings: node_settings
+                .into_iter()
+                .chain([drain, proxies])
+                .collect::<Vec<_>>(),
             balancer,
             instances: Vec::new(),
             launched: 0,
+            program: node_program()?,
+            folder: tempfile::Builder::new().prefix("hubbub-group-").tempdir()?,
             settings,
         };
         for _ in 0..group.settings.min {
@@ -94,12 +106,14 @@ impl Group {
         self.launched += 1;
         let name = format!("i-{}", self.launched);
         let (boot, balancer) = (self.settings.boot, Arc::clone(&self.balancer));
-        let (called, settings) = (name.clone(), Arc::clone(&self.node_settings));
+        let mut settings = self.node_settings.clone();
+        settings.push(("node.name".into(), name.clone()));
+        let (called, program) = (name.clone(), self.program.clone());
+        let log = self.folder.path().join(format!("{name}.log"));
         let booting = tokio::spawn(async move {
             sleep(boot).await;
-            let mut settings = settings.to_vec();
-            settings.push(("node.name".into(), called.clone()));
-            let node = NodeProcess::start(&settings).await?;
+            let mut node = Node::new(&program, &log, settings)?;
+            node.start().await?;
             balancer.register(&called, node.public()).await?;
             Ok(node)
         });
@@ -116,15 +130,7 @@ impl Group {
     /// # Errors
     /// When it does not come so far in time.
     pub async fn in_service(&mut self, name: &str) -> anyhow::Result<()> {
-        let node = self.running(name).await?;
-        let begun = Instant::now();
-        while !node.is_ready().await {
-            ensure!(
-                begun.elapsed() < PATIENCE,
-                "{name} is not ready after {PATIENCE:?}"
-            );
-            sleep(LOOK).await;
-        }
+        self.running(name).await?.ready(PATIENCE).await?;
         let checks = self.settings.check_interval * (self.settings.healthy_threshold + 1);
         let begun = Instant::now();
         while self.balancer.health(name).await? != Some(Health::Healthy) {
@@ -147,14 +153,8 @@ impl Group {
         self.balancer.deregister(name).await?;
         let mut node = self.take(name).await?;
         node.terminate()?;
-        let ended = timeout(self.settings.deregistration_delay, node.ended()).await;
-        let in_order = match ended {
-            Ok(success) => success?,
-            Err(_) => {
-                node.kill().await?;
-                false
-            }
-        };
+        let ended = node.ended(self.settings.deregistration_delay).await;
+        let in_order = ended.is_ok_and(|status| status.success());
         self.balancer.remove(name).await?;
         Ok(in_order)
     }
@@ -172,12 +172,12 @@ impl Group {
     ///
     /// # Errors
     /// When there is none of that name, or it could not be started.
-    pub async fn node(&mut self, name: &str) -> anyhow::Result<&NodeProcess> {
-        self.running(name).await
+    pub async fn node(&mut self, name: &str) -> anyhow::Result<&Node> {
+        Ok(self.running(name).await?)
     }
 
     /// Waits until an instance's node runs.
-    async fn running(&mut self, name: &str) -> anyhow::Result<&NodeProcess> {
+    async fn running(&mut self, name: &str) -> anyhow::Result<&mut Node> {
         let mut found = self.instances.iter_mut();
         let instance = found
             .find(|instance| instance.name == name)
@@ -186,13 +186,13 @@ impl Group {
             let node = booting.await?.with_context(|| format!("{name} does not start"))?;
             instance.state = State::Running(Box::new(node));
         }
-        match &instance.state {
+        match &mut instance.state {
             State::Running(node) => Ok(node),
             State::Booting(_) => anyhow::bail!("{name} does not run"),
         }
     }
 
-    async fn take(&mut self, name: &str) -> anyhow::Result<NodeProcess> {
+    async fn take(&mut self, name: &str) -> anyhow::Result<Node> {
         self.running(name).await?;
         let place = self.instances.iter().position(|instance| instance.name == name);
         match self

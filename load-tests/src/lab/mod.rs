@@ -3,7 +3,6 @@
 mod account;
 mod certificates;
 mod haproxy;
-mod node;
 mod postgres;
 mod redis;
 mod redis_cluster;
@@ -11,7 +10,6 @@ mod run;
 mod shared_postgres;
 
 pub use haproxy::{HaProxy, HaProxyOptions, Health, Target};
-pub use node::{NodeProcess, get};
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::{Redis, RedisOptions, TestRedis, redis_for_tests};
 pub use redis_cluster::RedisCluster;

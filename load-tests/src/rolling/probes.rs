@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::{Client, Options},
-    lab::get,
+    stage::http,
 };
 
 /// From one page to the next.
@@ -58,10 +58,8 @@ impl Probes {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let closing = CancellationToken::new();
         let page = move || async move {
-            match get(address, "/").await? {
-                (200, _) => Ok(()),
-                (status, _) => anyhow::bail!("the page: {status}"),
-            }
+            http::get(address, "/").await?;
+            Ok(())
         };
         let newcomer = move || async move {
             let options = Options::new(&format!("ws://{address}/ws")).guest("newcomer");

@@ -1,4 +1,4 @@
-//! As much of HTTP as a node's private port takes.
+//! As much of HTTP as a node takes.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Whether `path` is answered with 200.
-pub(super) async fn is_ok(address: SocketAddr, path: &str) -> bool {
+pub(crate) async fn is_ok(address: SocketAddr, path: &str) -> bool {
     get(address, path).await.is_ok()
 }
 
@@ -19,7 +19,7 @@ pub(super) async fn is_ok(address: SocketAddr, path: &str) -> bool {
 ///
 /// # Errors
 /// When there is no such answer in five seconds.
-pub(super) async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     let asked = async {
         let mut stream = TcpStream::connect(address).await?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

@@ -1,6 +1,6 @@
 //! A cluster of real processes on this machine: nodes, Postgres, Redis, and between them a network that can be harmed.
 
-mod http;
+pub(crate) mod http;
 mod node;
 mod witness;
 

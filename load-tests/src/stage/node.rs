@@ -45,7 +45,7 @@ pub enum NodeState {
 
 impl Node {
     /// One that is not started yet, on two free ports of 127.0.0.1.
-    pub(super) fn new(program: &Path, log: &Path, settings: Vec<(String, String)>) -> anyhow::Result<Self> {
+    pub(crate) fn new(program: &Path, log: &Path, settings: Vec<(String, String)>) -> anyhow::Result<Self> {
         Ok(Self {
             program: program.to_owned(),
             log: log.to_owned(),
@@ -60,6 +60,11 @@ impl Node {
     /// Where clients connect.
     pub fn url(&self) -> String {
         format!("ws://{}/ws", self.public)
+    }
+
+    /// Where clients come in.
+    pub fn public(&self) -> SocketAddr {
+        self.public
     }
 
     /// Where its metrics are.
