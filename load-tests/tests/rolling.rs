@@ -29,6 +29,18 @@ async fn nobody_notices_a_rolling_update() {
 }
 
 #[tokio::test]
+async fn newcomers_are_turned_away_where_a_node_leaves_before_the_load_balancer_knows() {
+    let report = rolling(&args(
+        "--time-scale 30 --even-within-seconds 0 --pause-seconds 0 --lag-seconds 30",
+    ))
+    .await
+    .expect("the update runs");
+    println!("{report}");
+    assert!(report.probed.failed > 0 && !report.passed(), "{report}");
+    assert_eq!(report.lost(), 0, "{report}");
+}
+
+#[tokio::test]
 async fn without_drain_and_signals_everybody_notices() {
     let report = rolling(&args("--time-scale 30 --careless --even-within-seconds 0"))
         .await

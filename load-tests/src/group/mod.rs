@@ -143,20 +143,29 @@ impl Group {
         Ok(())
     }
 
-    /// Takes an instance out as the stack does: no new connections, then SIGTERM, then patience until its people have moved,
-    /// at most for the deregistration delay. Returns whether the node ended by itself, and in good order.
+    /// Takes an instance out as the stack does: it is taken out of the load balancer, which has heard of it after the lag; then
+    /// a pause, then SIGTERM, then patience until its people have moved. All at most for the deregistration delay. Returns whether the node ended by itself, and in good order.
     ///
     /// # Errors
     /// When there is no such instance, or the load balancer does not answer.
     pub async fn retire(&mut self, name: &str) -> anyhow::Result<bool> {
-        self.running(name).await?;
-        self.balancer.deregister(name).await?;
         let mut node = self.take(name).await?;
-        node.terminate()?;
-        let ended = node.ended(self.settings.deregistration_delay).await;
-        let in_order = ended.is_ok_and(|status| status.success());
+        let begun = Instant::now();
+        let heard = async {
+            sleep(self.settings.deregistration_lag).await;
+            self.balancer.deregister(name).await
+        };
+        let left = async {
+            sleep(self.settings.pause_before_drain).await;
+            node.terminate()?;
+            let patience = self.settings.deregistration_delay.saturating_sub(begun.elapsed());
+            let ended = node.ended(patience).await;
+            anyhow::Ok(ended.is_ok_and(|status| status.success()))
+        };
+        let (heard, left) = tokio::join!(heard, left);
+        heard?;
         self.balancer.remove(name).await?;
-        Ok(in_order)
+        left
     }
 
     /// Takes an instance away as a machine is that nobody prepared for it: it is gone at once, and the load balancer finds

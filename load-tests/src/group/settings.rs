@@ -22,6 +22,12 @@ pub struct GroupSettings {
     pub unhealthy_threshold: u32,
     /// How long a target that was taken out may keep its connections.
     pub deregistration_delay: Duration,
+    /// How long the load balancer goes on sending new connections to a target that was taken out: all of its own nodes must
+    /// have heard of it first.
+    pub deregistration_lag: Duration,
+    /// From when an instance is taken out to when its node is told to leave. Above the lag, or newcomers are turned away by
+    /// a node that leaves.
+    pub pause_before_drain: Duration,
     /// A connection on which nothing is said for so long is cut.
     pub idle_timeout: Duration,
     /// `drain.seconds` of the nodes.
@@ -40,6 +46,8 @@ impl Default for GroupSettings {
             healthy_threshold: 2,
             unhealthy_threshold: 2,
             deregistration_delay: Duration::from_secs(75),
+            deregistration_lag: Duration::from_secs(5),
+            pause_before_drain: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(120),
             drain: Duration::from_secs(60),
             boot: Duration::from_secs(60),
@@ -55,6 +63,8 @@ impl GroupSettings {
         for wait in [
             &mut self.check_interval,
             &mut self.deregistration_delay,
+            &mut self.deregistration_lag,
+            &mut self.pause_before_drain,
             &mut self.drain,
             &mut self.boot,
         ] {

@@ -8,8 +8,8 @@ use serde_yaml_ng::Value;
 use super::GroupSettings;
 
 impl GroupSettings {
-    /// The numbers of a template with one target group and one load balancer; what a template does not say (drain, boot) stays
-    /// as it is by default.
+    /// The numbers of a template with one target group and one load balancer; what a template does not say (the lag and
+    /// pauses, drain, boot) stays as it is by default.
     ///
     /// # Errors
     /// When the file cannot be read, is no YAML, or lacks one of the numbers; the message names it.

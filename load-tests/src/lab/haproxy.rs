@@ -1,7 +1,8 @@
 //! A private load balancer: haproxy in the place of an application load balancer of AWS.
 //!
 //! Where it differs: when no target is healthy it answers 503 by itself, where the other one tries all of them and answers
-//! 502; it takes a target out at once, where the other one needs some seconds for all its nodes to know.
+//! 502; it takes a target out at once, where the other one needs some seconds for all its nodes to know: see
+//! [`crate::group`].
 
 use std::{
     fs,

@@ -53,6 +53,13 @@ pub struct RollingArgs {
     /// How long the people may take to be even on the nodes behind the update, in seconds.
     #[arg(long, default_value_t = 20)]
     pub even_within_seconds: u64,
+    /// From when a node is taken out of the load balancer to when it is told to leave, in seconds of the stack; by default as
+    /// the stack does it. With 0 newcomers are turned away: the load balancer sends them there for some seconds more.
+    #[arg(long)]
+    pub pause_seconds: Option<u64>,
+    /// How long the load balancer goes on sending new connections to a node that was taken out, in seconds of the stack.
+    #[arg(long)]
+    pub lag_seconds: Option<u64>,
     /// As such stacks usually do it: machines end without a word, and a new one counts when it runs, not when its node serves.
     #[arg(long)]
     pub careless: bool,
@@ -91,10 +98,14 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
         Some(template) => GroupSettings::from_template(template)?,
         None => GroupSettings::default(),
     };
+    let given = |seconds: Option<u64>, default| seconds.map_or(default, Duration::from_secs);
     let settings = GroupSettings {
         min: args.nodes,
-        ..settings.scaled(args.time_scale)
+        pause_before_drain: given(args.pause_seconds, settings.pause_before_drain),
+        deregistration_lag: given(args.lag_seconds, settings.deregistration_lag),
+        ..settings
     };
+    let settings = settings.scaled(args.time_scale);
     let node_settings = [
         ("store.url", postgres.url()),
         ("bus.url", redis.url()),

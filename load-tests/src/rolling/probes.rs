@@ -21,7 +21,7 @@ use crate::{
 /// From one page to the next.
 const PAGE_EVERY: Duration = Duration::from_millis(50);
 /// From one newcomer to the next.
-const NEWCOMER_EVERY: Duration = Duration::from_millis(250);
+const NEWCOMER_EVERY: Duration = Duration::from_millis(100);
 /// What takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Failures whose reason is kept.
