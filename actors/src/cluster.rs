@@ -1,5 +1,12 @@
 //! The cluster actor: brings what the bus reports to the rooms, reconciles heads so that nothing that the bus lost
-//! stays lost, and watches over the store.
+//! stays lost, watches over the store, keeps this node's lease, and gives away connections
+//! where it has more than its share.
+
+mod balance;
+mod load;
+mod nodes;
+mod rebalance;
+mod registry;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,6 +16,8 @@ use protocol::{NodeFrame, NodeMessage, RoomName};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::{sync::mpsc, task::JoinHandle};
 
+pub use self::nodes::{ClusterView, Nodes};
+use self::{balance::Balancer, rebalance::rebalance};
 use crate::{
     connection::Connections,
     people::People,
@@ -16,6 +25,8 @@ use crate::{
     room::{Room, Rooms},
 };
 
+/// Pause between two looks at how the connections are spread over the nodes.
+const BALANCE_EVERY: Duration = Duration::from_secs(1);
 /// Pause between two looks at the store.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A store that has not answered by then is down.
@@ -30,16 +41,19 @@ pub(crate) struct Cluster {
     pub(crate) rooms: Rooms,
     pub(crate) connections: Connections,
     pub(crate) people: People,
+    pub(crate) nodes: Nodes,
 }
 
 pub(crate) enum ClusterMsg {
     Reconcile,
     WatchStore,
+    Rebalance,
     BusIsUp(bool),
 }
 
 pub(crate) struct State {
     bus_up: bool,
+    balancer: Balancer,
     /// The last room that was asked of the store in its turn.
     turn: Arc<Mutex<Option<RoomName>>>,
     /// Reconciliations and looks at the store run beside the actor, one of each at a time.
@@ -47,11 +61,18 @@ pub(crate) struct State {
     watching: Option<JoinHandle<()>>,
     reader: Option<JoinHandle<()>>,
     follower: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        let tasks = [&self.reconciling, &self.watching, &self.reader, &self.follower];
+        let tasks = [
+            &self.reconciling,
+            &self.watching,
+            &self.reader,
+            &self.follower,
+            &self.keeper,
+        ];
         for task in tasks.into_iter().flatten() {
             task.abort();
         }
@@ -81,13 +102,17 @@ impl Actor for Cluster {
             ClusterMsg::Reconcile
         });
         myself.send_interval(WATCH_EVERY, || ClusterMsg::WatchStore);
+        myself.send_interval(BALANCE_EVERY, || ClusterMsg::Rebalance);
+        let settings = &self.rooms.context().settings;
         Ok(State {
             bus_up: false,
+            balancer: Balancer::new(settings.rebalance, settings.lease),
             turn: Arc::default(),
             reconciling: None,
             watching: None,
             reader,
             follower: Some(tokio::spawn(self.people.clone().keep_following())),
+            keeper: Some(tokio::spawn(self.nodes.clone().keep(self.rooms.clone()))),
         })
     }
 
@@ -110,6 +135,7 @@ impl Actor for Cluster {
                     state.watching = Some(tokio::spawn(watch));
                 }
             }
+            ClusterMsg::Rebalance => rebalance(&mut state.balancer, &self.nodes, &self.connections),
             ClusterMsg::BusIsUp(up) => {
                 state.bus_up = up;
                 self.rooms

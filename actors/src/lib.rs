@@ -28,6 +28,7 @@ mod supervisor;
 mod system;
 mod users;
 
+pub use cluster::{ClusterView, Nodes};
 pub use context::{Credential, Scopes, Standing, User};
-pub use settings::Settings;
+pub use settings::{Rebalance, Settings};
 pub use system::{StartError, System};

@@ -86,6 +86,10 @@ metrics! {
         outbox_overflows = "hubbub_outbox_overflows_total", "Times that a client's outbox was full and a room began to lag on it.";
         slow_consumers = "hubbub_slow_consumers_total", "Connections closed because they took nothing for the write deadline.";
         bus_backlog_dropped = "hubbub_bus_backlog_dropped_total", "Frames from the bus that were dropped because a room was too busy; they are read from the store.";
+        connections_shed = "hubbub_connections_shed_total", "Clients asked to move to other nodes, because this one had more than its share.";
+        connections_shed_closed = "hubbub_connections_shed_closed_total", "Of those, clients that stayed and were closed (4004).";
+        connections_drained = "hubbub_connections_drained_total", "Clients asked to move because this node leaves.";
+        lease_renewals_failed = "hubbub_lease_renewals_failed_total", "Times that this node's lease could not be renewed on the bus.";
         rooms_restarted = "hubbub_rooms_restarted_total", "Room actors that failed and were rebuilt from the store.";
         socket_read_bytes = "hubbub_socket_read_bytes_total", "Payload bytes of frames read from clients.";
         socket_written_bytes = "hubbub_socket_written_bytes_total", "Payload bytes of frames written to clients.";
@@ -96,6 +100,9 @@ metrics! {
         pending_append_bytes = "hubbub_pending_append_bytes", "Bytes that wait to be committed.";
         bus_up = "hubbub_bus_up", "1 while the bus to the other nodes is connected, else 0.";
         store_up = "hubbub_store_up", "1 while the store answers, else 0.";
+        cluster_nodes = "hubbub_cluster_nodes", "Nodes with a lease that this node knows of, itself included.";
+        cluster_mean_connections = "hubbub_cluster_mean_connections", "Mean of the welcomed connections of the nodes that are not leaving.";
+        node_load = "hubbub_node_load", "Share of the machine's cores that this process uses, from 0 to 1.";
         draining = "hubbub_draining", "1 while this node is leaving, else 0.";
     }
     histograms {

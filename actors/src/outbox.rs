@@ -34,6 +34,8 @@ struct Inner {
     /// Of those, the ones whose answers may be large.
     large_unacked: usize,
     close: Option<CloseCode>,
+    /// No further command is read: the node ends.
+    no_commands: bool,
     /// The pump is gone: pushes are pointless.
     abandoned: bool,
     pump: Option<Waker>,
@@ -213,10 +215,21 @@ impl Outbox {
         }
     }
 
+    /// From now on no command is read.
+    pub fn stop_commands(&self) {
+        self.inner.lock().no_commands = true;
+    }
+
+    /// Whether every command that was read has its answer.
+    pub fn is_answered(&self) -> bool {
+        self.inner.lock().unacked == 0
+    }
+
     /// Pump: whether the next command may be read.
     pub fn accepts_commands(&self) -> bool {
         let inner = self.inner.lock();
-        inner.unacked < Self::MAX_UNACKED
+        !inner.no_commands
+            && inner.unacked < Self::MAX_UNACKED
             && inner.large_unacked == 0
             && inner.unwritten_bytes < self.limit_bytes
             && inner.close.is_none()

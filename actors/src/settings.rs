@@ -7,6 +7,16 @@ use std::{sync::Arc, time::Duration};
 pub struct Settings {
     /// This node's id, at most 64 bytes; unique in the cluster.
     pub node: Arc<str>,
+    /// Where this node serves clients, for people to read.
+    pub address: Arc<str>,
+    /// What this node runs.
+    pub version: Arc<str>,
+    /// How long a node that gives no sign of life still counts, and the people on it.
+    pub lease: Duration,
+    /// When connections are asked to move to other nodes.
+    pub rebalance: Rebalance,
+    /// The CPU time that this process has used since it began.
+    pub cpu_time: fn() -> Duration,
     /// Bound of a connection's outbox.
     pub outbox_bytes: usize,
     /// Appends of one room that may wait for the store.
@@ -37,10 +47,27 @@ pub struct Settings {
     pub hole_patience: Duration,
 }
 
+/// When a node that carries more than the others asks connections to move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebalance {
+    /// How far some node's connections are off the cluster's mean before it begins, in percent. 0: never.
+    pub percent: u32,
+    /// Connections that one node asks, a second.
+    pub per_second: u32,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             node: "node".into(),
+            address: "".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            lease: Duration::from_secs(5),
+            rebalance: Rebalance {
+                percent: 10,
+                per_second: 30,
+            },
+            cpu_time: || Duration::ZERO,
             outbox_bytes: 256 * 1024,
             pending_room_bytes: 4 * 1024 * 1024,
             pending_node_bytes: 64 * 1024 * 1024,

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use protocol::{CloseCode, RoomName};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use tokio::time::Instant;
 
 use crate::{
     bucket::Allowance,
     clock::StoreClock,
-    cluster::Cluster,
+    cluster::{Cluster, Nodes},
     connection::Connections,
     context::{Context, User},
     guarded::Guarded,
@@ -23,6 +24,11 @@ use crate::{
     users::Users,
 };
 
+/// What was accepted is to be answered by then when the node ends; the clients are closed anyway.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the last frames and the closes may take to reach the clients.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// A running node, as the outside sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct System {
@@ -32,6 +38,7 @@ pub struct System {
     connections: Connections,
     people: People,
     users: Users,
+    nodes: Nodes,
 }
 
 /// A node could not be started.
@@ -85,7 +92,9 @@ impl System {
             connections: connections.clone(),
         })
         .await?;
+        let nodes = Nodes::new(Arc::clone(&context), connections.clone());
         let cluster = Cluster {
+            nodes: nodes.clone(),
             rooms: rooms.clone(),
             connections: connections.clone(),
             people: people.clone(),
@@ -98,6 +107,7 @@ impl System {
             connections,
             people,
             users,
+            nodes,
         })
     }
 
@@ -114,6 +124,11 @@ impl System {
     /// Who there is.
     pub fn people(&self) -> &People {
         &self.people
+    }
+
+    /// The nodes of the cluster.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// The store's clock and health.
@@ -162,13 +177,18 @@ impl System {
         Ok(Some((record, roster)))
     }
 
-    /// Ends the node: connections that are left are closed with 1012, what was accepted is committed, the bus is told
-    /// the rest, all actors stop. Gives up waiting for the store after `patience`; returns whether all was committed.
+    /// Ends the node: no further command is read, what was accepted is committed and answered, connections that are left
+    /// are closed with 1012, the lease is given up, the bus is told the rest, all actors stop. Gives up waiting for the
+    /// store after `patience`; returns whether all was committed.
     pub async fn stop(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        self.connections.answer_all(ANSWER_TIMEOUT.min(patience)).await;
         self.connections.close_all(CloseCode::Restarting);
-        let flushed = tokio::time::timeout(patience, self.context.persistence.flush())
+        let flushed = tokio::time::timeout_at(deadline, self.context.persistence.flush())
             .await
             .is_ok();
+        self.connections.gone(CLOSE_TIMEOUT).await;
+        self.nodes.leave().await;
         self.context.bus.close().await;
         // Errors mean that it has ended already.
         let _ = self.root.stop_and_wait(None, Some(patience)).await;

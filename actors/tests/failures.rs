@@ -23,7 +23,7 @@ use actors::{
     memory::{LocalBus, LocalHub, MemoryStore},
     metrics::Metrics,
     outbox::Outbox,
-    ports::{Bus, BusError, BusEvent, Topic},
+    ports::{Bus, BusError, BusEvent, HeldLease, Topic},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -64,6 +64,19 @@ impl Bus for FragileBus {
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError> {
         self.inner.heads(rooms).await
+    }
+
+    async fn renew_lease(
+        &self,
+        node: &str,
+        text: Bytes,
+        lasts: Duration,
+    ) -> Result<Vec<HeldLease>, BusError> {
+        self.inner.renew_lease(node, text, lasts).await
+    }
+
+    async fn end_lease(&self, node: &str) -> Result<(), BusError> {
+        self.inner.end_lease(node).await
     }
 
     fn events(&self) -> Option<mpsc::Receiver<BusEvent>> {

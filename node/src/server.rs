@@ -1,13 +1,8 @@
 //! A node from start to end.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use actors::{Settings, System, metrics::Metrics, ports::Bus};
-use protocol::server::GoawayReason;
+use actors::{Rebalance, Settings, System, metrics::Metrics, ports::Bus};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -15,17 +10,13 @@ use crate::{
     auth::Authenticator,
     bus::{self, BusConfig},
     config::{BusUrl, Config},
+    drain,
     http::{self, gate::Gate, listener},
+    machine,
     store::{self, Stores},
     telemetry,
 };
 
-/// Clients are asked to move in batches, one each of this.
-const DRAIN_STEP: Duration = Duration::from_millis(250);
-/// Within a batch clients are spread over this, in milliseconds.
-const DRAIN_SPREAD_MS: u64 = 1_000;
-/// Share of the drain time over which clients are asked to move; the rest is theirs for doing it.
-const DRAIN_PACED_SHARE: f64 = 0.75;
 /// How long the store may take to commit what was accepted, at the very end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -95,7 +86,7 @@ impl Server {
     /// When the store does not answer.
     pub async fn start_with(&mut self, stores: impl Into<Stores>, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
         let Stores { log, accounts } = stores.into();
-        let settings = settings(&self.config);
+        let settings = settings(&self.config, self.public.address);
         let system = System::start(settings, Arc::clone(&log), accounts, bus, self.metrics.clone()).await?;
         let people = system.people().clone();
         let authenticator = Authenticator::new(&*log, people, &self.config.auth).await?;
@@ -105,13 +96,16 @@ impl Server {
         Ok(())
     }
 
-    /// Leaves quietly: clients are asked to move in paced batches, what was accepted is committed, the rest of the
-    /// clients are closed at the deadline. A node without clients ends at once.
+    /// Leaves quietly: the other nodes and the load balancer are told, clients are asked to move in paced batches, and at
+    /// the deadline the rest of them is closed; what was accepted is committed and answered before. Until the last
+    /// client has gone both listeners stay open: `/readyz` says 503, and so does a new upgrade. A node without clients
+    /// ends at once.
     pub async fn drain(self) {
         self.gate.drain();
         if let Some(system) = &self.system {
+            system.nodes().begin_drain();
             let patience = Duration::from_secs(self.config.drain.seconds);
-            let left = move_clients(system, patience).await;
+            let left = drain::move_clients(system, patience).await;
             if left > 0 {
                 tracing::warn!(
                     clients = left,
@@ -120,7 +114,8 @@ impl Server {
                 );
             }
         }
-        self.public.closing.cancel();
+        // Requests under way are answered while there are actors to do so.
+        self.public.close().await;
         if let Some(system) = &self.system
             && !system.stop(FLUSH_TIMEOUT).await
         {
@@ -128,12 +123,7 @@ impl Server {
                 "the store did not commit everything in time; who was not answered will try again"
             );
         }
-        self.private.closing.cancel();
-        for listening in [self.public, self.private] {
-            if let Err(error) = listening.task.await {
-                tracing::error!(%error, "a listener failed");
-            }
-        }
+        self.private.close().await;
     }
 
     fn node(&self) -> &str {
@@ -152,29 +142,30 @@ impl Listening {
             task,
         })
     }
-}
 
-/// Asks all clients to move, a few at a time, and waits until they have. Returns how many are left.
-async fn move_clients(system: &System, patience: Duration) -> usize {
-    let connections = system.connections();
-    let begun = Instant::now();
-    let paced = patience.mul_f64(DRAIN_PACED_SHARE);
-    loop {
-        let left = connections.count();
-        let passed = begun.elapsed();
-        if left == 0 || passed >= patience {
-            return left;
+    /// Ends it when the requests under way are answered.
+    async fn close(self) {
+        self.closing.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a listener failed");
         }
-        let steps_left = paced.saturating_sub(passed).as_millis() / DRAIN_STEP.as_millis() + 1;
-        let batch = left.div_ceil(usize::try_from(steps_left).unwrap_or(1));
-        connections.goaway(batch, DRAIN_SPREAD_MS, GoawayReason::Drain);
-        tokio::time::sleep(DRAIN_STEP.min(patience.saturating_sub(passed))).await;
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, public: SocketAddr) -> Settings {
     let limits = &config.limits;
+    let address = config.node.address.clone();
     Settings {
+        address: address
+            .unwrap_or_else(|| machine::reachable(public).to_string())
+            .into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        lease: Duration::from_secs(config.cluster.lease_seconds),
+        rebalance: Rebalance {
+            percent: config.cluster.rebalance_percent,
+            per_second: config.cluster.rebalance_per_second,
+        },
+        cpu_time: machine::cpu_time,
         node: config.node.name.clone().unwrap_or_else(generated_name).into(),
         outbox_bytes: limits.outbox_bytes,
         pending_room_bytes: limits.pending_appends_room_bytes,

@@ -8,6 +8,8 @@
     reason = "a suite of tests: a broken promise panics"
 )]
 
+mod leases;
+
 use std::{
     sync::{
         Arc,
@@ -48,6 +50,8 @@ pub async fn run(connect: impl AsyncFn() -> Arc<dyn Bus>) {
     payloads_are_carried_unchanged(peer().await, peer().await).await;
     publishing_never_waits(peer().await, peer().await).await;
     many_rooms_at_once(peer().await, peer().await).await;
+    leases::everybody_sees_all_leases(peer().await, peer().await, peer().await).await;
+    leases::a_lease_that_is_not_renewed_runs_out(peer().await, peer().await).await;
     close_publishes_what_was_handed_over(peer().await, peer().await).await;
 }
 

@@ -1,9 +1,11 @@
 //! The book of a node's connections: by age, by person, by credential.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
+
+use tokio::time::Instant;
 
 use crate::{context::User, outbox::Outbox};
 
@@ -13,6 +15,10 @@ pub(super) struct Book {
     known: BTreeMap<usize, Known>,
     by_user: Index,
     by_credential: Index,
+    welcomed: usize,
+    asked: usize,
+    /// Connections that are closed if they are still here at a time; the earliest first.
+    due: VecDeque<(Instant, usize)>,
 }
 
 type Index = HashMap<Arc<str>, BTreeSet<usize>>;
@@ -58,26 +64,58 @@ impl Book {
     }
 
     pub(super) fn welcome(&mut self, key: usize) {
-        if let Some(known) = self.known.get_mut(&key) {
+        if let Some(known) = self.known.get_mut(&key)
+            && !known.welcomed
+        {
             known.welcomed = true;
+            self.welcomed += 1;
         }
+    }
+
+    /// How many were welcomed.
+    pub(super) fn welcomed(&self) -> usize {
+        self.welcomed
     }
 
     pub(super) fn strike(&mut self, key: usize) {
         self.forget_who(key);
-        self.known.remove(&key);
+        if let Some(known) = self.known.remove(&key) {
+            self.welcomed -= usize::from(known.welcomed);
+            self.asked -= usize::from(known.asked_to_move);
+        }
     }
 
-    /// Up to `count` that were not asked before, the oldest first.
-    pub(super) fn ask_to_move(&mut self, count: usize) -> impl Iterator<Item = &Outbox> {
+    /// How many were asked to move and are still here.
+    pub(super) fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Up to `count` that were not asked before, the oldest first. From `due` on they are to be closed.
+    pub(super) fn ask_to_move(
+        &mut self,
+        count: usize,
+        due: Option<Instant>,
+    ) -> impl Iterator<Item = &Outbox> {
+        let (asked, all_due) = (&mut self.asked, &mut self.due);
         self.known
-            .values_mut()
-            .filter(|known| known.welcomed && !known.asked_to_move)
+            .iter_mut()
+            .filter(|(_, known)| known.welcomed && !known.asked_to_move)
             .take(count)
-            .map(|known| {
+            .map(move |(key, known)| {
                 known.asked_to_move = true;
+                *asked += 1;
+                all_due.extend(due.map(|due| (due, *key)));
                 &*known.outbox
             })
+    }
+
+    /// Those that should have moved by now.
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Arc<Outbox>> {
+        let mut overdue = Vec::new();
+        while let Some((_, key)) = self.due.pop_front_if(|(due, _)| *due <= now) {
+            overdue.extend(self.known.get(&key).map(|known| Arc::clone(&known.outbox)));
+        }
+        overdue
     }
 
     pub(super) fn outboxes(&self) -> impl Iterator<Item = &Outbox> {

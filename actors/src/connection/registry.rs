@@ -6,12 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use protocol::{CloseCode, ServerFrame, server::GoawayReason};
 use ractor::{ActorCell, ActorRuntime, SpawnErr};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Connection, OpenError, Opening,
@@ -21,6 +22,14 @@ use super::{
     session::Session,
 };
 use crate::{context::User, outbox::Outbox, room::Rooms, supervisor::Supervisor, users::Users};
+
+/// Clients that are asked to move to other nodes are spread over this, in milliseconds.
+const SHED_SPREAD_MS: u64 = 1_000;
+/// After that, those that stay are closed. The protocol's description says so.
+const SHED_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Pause between two looks at what is waited for when the node ends.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A node's connections. Cheap to clone.
 #[derive(Clone)]
@@ -81,12 +90,53 @@ impl Connections {
         self.0.known.lock().len()
     }
 
+    /// How many were welcomed.
+    pub fn welcomed(&self) -> usize {
+        self.0.known.lock().welcomed()
+    }
+
     /// Asks up to `count` clients that were not asked before to move, the longest-lived first, each after its own pause
     /// of up to `spread_ms` milliseconds. Returns how many there were.
     pub fn goaway(&self, count: usize, spread_ms: u64, reason: GoawayReason) -> usize {
+        self.ask_to_move(count, spread_ms, reason, None)
+    }
+
+    /// How many were welcomed and not yet asked to move.
+    pub fn not_asked(&self) -> usize {
+        let (welcomed, asked) = self.welcomed_and_asked();
+        welcomed - asked
+    }
+
+    /// How many were welcomed, and how many of those were asked to move.
+    pub(crate) fn welcomed_and_asked(&self) -> (usize, usize) {
+        let all = self.0.known.lock();
+        (all.welcomed(), all.asked())
+    }
+
+    /// Asks up to `count` clients to move to other nodes, the longest-lived first. Returns how many there were; those
+    /// that stay are closed by [`Self::close_overdue`].
+    pub(crate) fn shed(&self, count: usize) -> usize {
+        let due = Instant::now() + Duration::from_millis(SHED_SPREAD_MS) + SHED_PATIENCE;
+        let asked = self.ask_to_move(count, SHED_SPREAD_MS, GoawayReason::Rebalance, Some(due));
+        let metrics = &self.0.rooms.context().metrics;
+        metrics.connections_shed().increment(asked as u64);
+        asked
+    }
+
+    /// Closes the connections that were asked to move to other nodes and have stayed for too long.
+    pub(crate) fn close_overdue(&self) {
+        let overdue = self.0.known.lock().overdue(Instant::now());
+        let metrics = &self.0.rooms.context().metrics;
+        for outbox in overdue {
+            metrics.connections_shed_closed().increment(1);
+            outbox.close(CloseCode::Moved);
+        }
+    }
+
+    fn ask_to_move(&self, count: usize, spread_ms: u64, reason: GoawayReason, due: Option<Instant>) -> usize {
         let mut all = self.0.known.lock();
         let mut asked = 0;
-        for outbox in all.ask_to_move(count) {
+        for outbox in all.ask_to_move(count, due) {
             outbox.answer(&ServerFrame::Goaway {
                 after_ms: fastrand::u64(0..=spread_ms),
                 reason,
@@ -94,6 +144,28 @@ impl Connections {
             asked += 1;
         }
         asked
+    }
+
+    /// Reads no more commands from any client, and waits until those that were read are answered, at most `patience`
+    /// long.
+    pub(crate) async fn answer_all(&self, patience: Duration) {
+        self.0.known.lock().outboxes().for_each(Outbox::stop_commands);
+        let answered = || self.0.known.lock().outboxes().all(Outbox::is_answered);
+        // A command that was read just now may not be counted yet.
+        tokio::time::sleep(LOOK_EVERY).await;
+        self.wait(patience, answered).await;
+    }
+
+    /// Waits until all connections have ended, at most `patience` long.
+    pub(crate) async fn gone(&self, patience: Duration) {
+        self.wait(patience, || self.count() == 0).await;
+    }
+
+    async fn wait(&self, patience: Duration, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + patience;
+        while !condition() && Instant::now() < deadline {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Closes every connection with `code`.

@@ -3,16 +3,17 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use protocol::RoomName;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::bus_reports::{BusReports, REPORTS_CAPACITY};
-use crate::ports::{Bus, BusError, BusEvent, Topic};
+use crate::ports::{Bus, BusError, BusEvent, HeldLease, Topic};
 
 /// What connects the nodes of one process, as a Redis would: frames reach every subscriber, the sender included. A
 /// node on its own is simply the only one connected. Cheap to clone.
@@ -42,6 +43,8 @@ pub struct Faults {
 struct Hub {
     connections: HashMap<u64, Connection>,
     heads: HashMap<RoomName, u64>,
+    /// By node, with their ends.
+    leases: HashMap<String, (Bytes, Instant)>,
     next_id: u64,
     down: bool,
     faults: Faults,
@@ -121,9 +124,11 @@ impl LocalHub {
         }
     }
 
-    /// Forgets every head, as a server does that was restarted empty.
+    /// Forgets every head and every lease, as a server does that was restarted empty.
     pub fn forget_heads(&self) {
-        self.0.lock().heads.clear();
+        let mut hub = self.0.lock();
+        hub.heads.clear();
+        hub.leases.clear();
     }
 }
 
@@ -147,6 +152,14 @@ impl LocalBus {
 impl Hub {
     fn is_up(&self, id: u64) -> bool {
         !self.down && self.connections.get(&id).is_some_and(|c| c.reachable)
+    }
+
+    fn check_up(&self, id: u64) -> Result<(), BusError> {
+        if self.is_up(id) {
+            Ok(())
+        } else {
+            Err(BusError("the in-process bus is down".into()))
+        }
     }
 
     fn turn(&mut self, id: u64, up: bool) {
@@ -255,10 +268,33 @@ impl Bus for LocalBus {
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError> {
         let hub = self.hub.0.lock();
-        if !hub.is_up(self.id) {
-            return Err(BusError("the in-process bus is down".into()));
-        }
+        hub.check_up(self.id)?;
         Ok(rooms.iter().map(|room| hub.heads.get(room).copied()).collect())
+    }
+
+    async fn renew_lease(
+        &self,
+        node: &str,
+        text: Bytes,
+        lasts: Duration,
+    ) -> Result<Vec<HeldLease>, BusError> {
+        let mut hub = self.hub.0.lock();
+        hub.check_up(self.id)?;
+        let now = Instant::now();
+        hub.leases.insert(node.to_owned(), (text, now + lasts));
+        hub.leases.retain(|_, (_, end)| *end > now);
+        let held = hub.leases.values().map(|(text, end)| HeldLease {
+            text: text.clone(),
+            left: *end - now,
+        });
+        Ok(held.collect())
+    }
+
+    async fn end_lease(&self, node: &str) -> Result<(), BusError> {
+        let mut hub = self.hub.0.lock();
+        hub.check_up(self.id)?;
+        hub.leases.remove(node);
+        Ok(())
     }
 
     fn events(&self) -> Option<mpsc::Receiver<BusEvent>> {

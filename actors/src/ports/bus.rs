@@ -1,5 +1,7 @@
 //! The bus between nodes: fast, and only a hint. Whatever it loses, repeats or reorders is repaired from the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use protocol::RoomName;
@@ -37,6 +39,15 @@ pub enum BusEvent {
 #[error("the bus cannot be reached: {0}")]
 pub struct BusError(pub String);
 
+/// A node's lease, as the bus keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLease {
+    /// As it was written.
+    pub text: Bytes,
+    /// What is left of it.
+    pub left: Duration,
+}
+
 /// A connection to the other nodes. All methods may be called concurrently.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
@@ -59,6 +70,20 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// When the bus is down or does not answer in time.
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError>;
+
+    /// Writes the lease of `node`, over the one before: `text` is kept for `lasts` and then forgotten. Answers with all
+    /// leases that are kept, this one among them, in any order. Names of nodes are of letters, digits, `-`, `_`, `.`.
+    ///
+    /// # Errors
+    /// When the bus is down or does not answer in time; the lease may be written all the same.
+    async fn renew_lease(&self, node: &str, text: Bytes, lasts: Duration)
+    -> Result<Vec<HeldLease>, BusError>;
+
+    /// Forgets the lease of `node` at once. One that is not kept does no harm.
+    ///
+    /// # Errors
+    /// When the bus is down or does not answer in time; the lease then runs out by itself.
+    async fn end_lease(&self, node: &str) -> Result<(), BusError>;
 
     /// The stream of reports; `None` from the second call on. The channel is bounded: frames that find it full are
     /// dropped and counted by the adapter's log, other reports never.

@@ -13,7 +13,7 @@ pub use accounts::{
     CredentialKind, CredentialRecord, Ending, KEEP_CHANGES_MS, Login, MAX_SESSIONS, NewAccount, NewAudit,
     NewCredential, TokenHash,
 };
-pub use bus::{Bus, BusError, BusEvent, Topic};
+pub use bus::{Bus, BusError, BusEvent, HeldLease, Topic};
 pub use store::{
     Append, Change, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
     RoomRecord, Store, StoreError, StoreStatus, search_text,

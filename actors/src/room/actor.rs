@@ -133,6 +133,8 @@ pub(crate) enum RoomMsg {
     MarksSaved,
     PresenceDue(u64),
     PresenceRenew(u64),
+    /// The leases of these nodes have ended.
+    NodesGone(Arc<[Arc<str>]>),
     /// The other nodes have had the time to say who is there.
     PicturesDue(u64),
     /// The store has another history: nothing that is known holds any more.

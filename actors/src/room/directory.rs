@@ -95,6 +95,13 @@ impl Rooms {
             .collect()
     }
 
+    /// These nodes are gone, and the people on them.
+    pub(crate) fn nodes_gone(&self, nodes: &Arc<[Arc<str>]>) {
+        for room in self.with_members() {
+            room.cast(super::RoomMsg::NodesGone(Arc::clone(nodes)));
+        }
+    }
+
     /// The store has another history: all that is known of rooms is void.
     pub(crate) fn forget_all(&self) {
         for room in self.0.active.lock().values() {

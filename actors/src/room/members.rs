@@ -47,6 +47,8 @@ pub(super) struct Live {
     pub(super) memo: Option<(u64, SharedFrame<EventsFrame>)>,
     pub(super) presence: Presence,
     pub(super) presence_due: bool,
+    /// When members were last told who came and went.
+    pub(super) presence_told: Option<Instant>,
     /// Whether the other nodes have had the time to send their pictures.
     pub(super) pictured: bool,
     /// Who asks for presence before that.
@@ -109,6 +111,7 @@ impl Live {
             memo: None,
             presence: Presence::default(),
             presence_due: false,
+            presence_told: None,
             pictured: false,
             asking: Vec::new(),
             renewing: false,
@@ -193,6 +196,7 @@ impl Live {
             RoomMsg::Replayed { after, result } => self.replayed(cx, after, result),
             RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
             RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
+            RoomMsg::NodesGone(nodes) => self.nodes_gone(cx, &nodes),
             RoomMsg::PresenceDue(_) | RoomMsg::PresenceRenew(_) | RoomMsg::PicturesDue(_) => {}
             RoomMsg::Loaded(_) | RoomMsg::IdleDue | RoomMsg::AbsentDue | RoomMsg::Forget => {}
         }

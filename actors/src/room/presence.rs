@@ -18,6 +18,7 @@ pub(super) struct Presence {
     remote: HashMap<Arc<str>, Picture>,
     shown: BTreeMap<Arc<str>, Person>,
     shown_count: u64,
+    local_changed: bool,
 }
 
 struct Picture {
@@ -37,10 +38,12 @@ pub(super) struct Difference {
 impl Presence {
     /// A connection of `person` has come.
     pub(super) fn enter(&mut self, person: &Person) {
-        self.local
-            .entry(Arc::clone(&person.id))
-            .or_insert_with(|| (person.clone(), 0))
-            .1 += 1;
+        let changed = &mut self.local_changed;
+        let entry = self.local.entry(Arc::clone(&person.id)).or_insert_with(|| {
+            *changed = true;
+            (person.clone(), 0)
+        });
+        entry.1 += 1;
     }
 
     /// A connection of `person` has gone.
@@ -49,8 +52,14 @@ impl Presence {
             *connections -= 1;
             if *connections == 0 {
                 self.local.remove(&person.id);
+                self.local_changed = true;
             }
         }
+    }
+
+    /// Whether this node's people changed since the last call.
+    pub(super) fn take_local_change(&mut self) -> bool {
+        std::mem::take(&mut self.local_changed)
     }
 
     /// What this node tells the others: how many, and who unless there are more than `people_limit`.
@@ -78,6 +87,13 @@ impl Presence {
                 },
             );
         }
+    }
+
+    /// Forgets what these nodes told. Returns whether they had told anything.
+    pub(super) fn forget_nodes(&mut self, nodes: &[Arc<str>]) -> bool {
+        let before = self.remote.len();
+        self.remote.retain(|node, _| !nodes.contains(node));
+        self.remote.len() < before
     }
 
     /// Forgets pictures that were not renewed.
@@ -188,6 +204,38 @@ mod tests {
         assert_eq!(presence.count(), 1);
         presence.expire(now + PICTURE_LIFETIME);
         assert_eq!(presence.count(), 0);
+    }
+
+    #[test]
+    fn a_node_that_is_gone_takes_its_people_with_it() {
+        let mut presence = Presence::default();
+        presence.enter(&person("a"));
+        presence.set_remote("n2".into(), 2, vec![person("a"), person("b")], Instant::now());
+        presence.set_remote("n3".into(), 1, vec![person("c")], Instant::now());
+        presence.difference(9);
+        assert!(!presence.forget_nodes(&["n4".into()]));
+        assert!(presence.forget_nodes(&["n2".into(), "n4".into()]));
+        let (joined, left) = presence.difference(9).unwrap().people.unwrap();
+        assert_eq!((ids(&joined), ids(&left)), (vec![], vec!["b"]));
+    }
+
+    #[test]
+    fn only_a_persons_first_and_last_connection_change_the_picture() {
+        let mut presence = Presence::default();
+        let mut after = |act: fn(&mut Presence)| {
+            act(&mut presence);
+            presence.take_local_change()
+        };
+        assert!(after(|p| p.enter(&person("a"))));
+        assert!(!after(|p| p.enter(&person("a"))));
+        assert!(!after(|p| p.set_remote(
+            "n2".into(),
+            1,
+            vec![person("b")],
+            Instant::now()
+        )));
+        assert!(!after(|p| p.exit(&person("a"))));
+        assert!(after(|p| p.exit(&person("a"))));
     }
 
     #[test]

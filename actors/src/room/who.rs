@@ -1,6 +1,9 @@
 //! A live room: who is here, as members and other nodes are told.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use protocol::{NodeMessage, ServerFrame, server::Done};
 
@@ -49,6 +52,21 @@ impl Live {
         }
     }
 
+    /// People on these nodes are gone with them. Members have waited for it as long as the leases lasted: they are told
+    /// at once, unless they were told something within the last second.
+    pub(super) fn nodes_gone(&mut self, cx: &Cx<'_>, nodes: &[Arc<str>]) {
+        if !self.presence.forget_nodes(nodes) || self.presence_due {
+            return;
+        }
+        let since = self.presence_told.map_or(PRESENCE_PACE, |told| told.elapsed());
+        if since >= PRESENCE_PACE {
+            self.tell_presence(cx);
+        } else {
+            self.presence_due = true;
+            cx.after(PRESENCE_PACE - since, RoomMsg::PresenceDue(self.generation));
+        }
+    }
+
     pub(super) fn tell_presence(&mut self, cx: &Cx<'_>) {
         self.presence_due = false;
         if self.subscribers.is_empty() {
@@ -56,6 +74,10 @@ impl Live {
         }
         let now = Instant::now();
         self.presence.expire(now);
+        // Others need not hear again what they told this node.
+        if self.presence.take_local_change() {
+            self.tell_others(cx, false);
+        }
         let limit = cx.context.settings.presence_people;
         if let Some(difference) = self.presence.difference(limit) {
             let (joined, left) = difference.people.unzip();
@@ -69,7 +91,7 @@ impl Live {
                 },
                 None,
             );
-            self.tell_others(cx, false);
+            self.presence_told = Some(now);
         }
     }
 

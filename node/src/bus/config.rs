@@ -11,8 +11,8 @@ pub struct BusConfig {
     /// Redis is a cluster is found out by asking it.
     ///
     /// A user with few rights needs the keys `~PREFIX:*`, the channels `&PREFIX:*` and the commands `+get +set +mget
-    /// +evalsha +script|load +publish +subscribe +unsubscribe +ping +hello +info`, in a cluster also `+spublish
-    /// +ssubscribe +sunsubscribe +cluster|slots`.
+    /// +del +expire +pttl +sadd +srem +smembers +evalsha +script|load +publish +subscribe +unsubscribe +ping +hello
+    /// +info`, in a cluster also `+spublish +ssubscribe +sunsubscribe +cluster|slots`.
     pub url: String,
     /// What every channel and key begins with, so that several Hubbubs can share one Redis: 1 to 64 of letters,
     /// digits, `_`, `-`, `.` and `:`.

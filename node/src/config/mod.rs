@@ -4,6 +4,7 @@
 //! `docs/configuration.md` is the same tree for operators; a test holds the two together.
 
 mod auth;
+mod cluster;
 mod jwt;
 mod limits;
 mod load;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use auth::{Auth, Rooms};
+pub use cluster::Cluster;
 pub use jwt::{Jwt, Secret};
 pub use limits::Limits;
 pub use load::{Assignment, Sources, load};
@@ -47,6 +49,8 @@ pub struct Config {
     pub store: Store,
     /// What connects the nodes.
     pub bus: Bus,
+    /// How nodes know each other.
+    pub cluster: Cluster,
     /// Who may come in.
     pub auth: Auth,
     /// How rooms come to be.
@@ -78,6 +82,7 @@ impl Config {
             http: Http::default(),
             store: Store::with_url(store.clone()),
             bus: Bus::default(),
+            cluster: Cluster::default(),
             auth: Auth::with_guests(embedded),
             rooms: Rooms {
                 create_on_join: embedded,

@@ -61,6 +61,15 @@ pub(super) fn node_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
     values::optional(deserializer, read_word)
 }
 
+pub(super) fn node_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    values::optional(deserializer, |text| {
+        if text.len() > 255 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err("must be 1 to 255 visible characters, such as 10.0.0.7:8080".to_owned());
+        }
+        Ok(text.to_owned())
+    })
+}
+
 pub(super) fn log_format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LogFormat, D::Error> {
     values::text(deserializer, |text| match text {
         "text" => Ok(LogFormat::Text),

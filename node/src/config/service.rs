@@ -124,4 +124,8 @@ pub struct Node {
     /// digits, `-`, `_`, `.`. Default: a new one at each start.
     #[serde(deserialize_with = "rules::node_name")]
     pub name: Option<String>,
+    /// Where the node is, for the list of nodes that administrators see: 1 to 255 visible characters of ASCII. Default:
+    /// what `http.listen` got, with the machine's own address where that is `0.0.0.0` or `[::]`.
+    #[serde(deserialize_with = "rules::node_address")]
+    pub address: Option<String>,
 }

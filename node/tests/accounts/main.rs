@@ -11,6 +11,7 @@
 
 mod administration;
 mod bots;
+mod cluster;
 mod command;
 mod guessing;
 mod names;

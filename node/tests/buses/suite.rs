@@ -58,7 +58,8 @@ async fn the_rights_that_the_documentation_names_are_enough() {
     let redis = Redis::start().unwrap();
     let config = config(&redis.url().replace("redis://", "redis://few:rights@"));
     let prefix = &config.prefix;
-    let rights = "+get +set +mget +evalsha +script|load +publish +subscribe +unsubscribe +ping +hello +info";
+    let rights = "+get +set +mget +del +expire +pttl +sadd +srem +smembers +evalsha +script|load +publish +subscribe \
+                  +unsubscribe +ping +hello +info";
     let (keys, channels) = (format!("~{prefix}:*"), format!("&{prefix}:*"));
     let mut arguments = vec!["ACL", "SETUSER", "few", "on", ">rights", &keys, &channels];
     arguments.extend(rights.split(' '));

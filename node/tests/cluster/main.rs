@@ -9,6 +9,8 @@
 
 mod convergence;
 mod gaps;
+mod leases;
+mod leaving;
 mod people;
 mod processes;
 mod repeats;

@@ -72,7 +72,8 @@ async fn read_markers_reach_other_nodes_and_never_go_back() {
     assert_eq!(markers, [2, 3]);
 }
 
-async fn count_is(client: &mut Client, room: &protocol::RoomName, count: u64) {
+/// Waits until so many people are in the room.
+pub(crate) async fn count_is(client: &mut Client, room: &protocol::RoomName, count: u64) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let (counted, users) = client.presence(room).await.unwrap();

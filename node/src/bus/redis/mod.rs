@@ -9,6 +9,7 @@ mod errors;
 mod inbox;
 mod interest;
 mod keeper;
+mod leases;
 mod names;
 mod queue;
 mod script;
@@ -16,11 +17,11 @@ mod session;
 mod topology;
 mod writer;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actors::{
     memory::BusReports,
-    ports::{Bus, BusError, BusEvent, Topic},
+    ports::{Bus, BusError, BusEvent, HeldLease, Topic},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -104,6 +105,12 @@ impl Shared {
         self.state.lock().session.clone()
     }
 
+    fn session_that_is_up(&self) -> Result<Arc<Session>, BusError> {
+        let state = self.state.lock();
+        let session = state.session.clone();
+        session.ok_or_else(|| BusError(state.down_because.clone()))
+    }
+
     /// A connection of `link` is of no use any more.
     fn lost(&self, link: &Link, why: &str) {
         self.lost_at(link.id, format!("Redis at {}: {why}", link.address));
@@ -146,10 +153,23 @@ impl Bus for RedisBus {
     }
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<Option<u64>>, BusError> {
-        let Some(session) = self.shared.session() else {
-            return Err(BusError(self.shared.state.lock().down_because.clone()));
-        };
+        let session = self.shared.session_that_is_up()?;
         session.heads(rooms).await.map_err(BusError)
+    }
+
+    async fn renew_lease(
+        &self,
+        node: &str,
+        text: Bytes,
+        lasts: Duration,
+    ) -> Result<Vec<HeldLease>, BusError> {
+        let session = self.shared.session_that_is_up()?;
+        session.renew_lease(node, &text, lasts).await.map_err(BusError)
+    }
+
+    async fn end_lease(&self, node: &str) -> Result<(), BusError> {
+        let session = self.shared.session_that_is_up()?;
+        session.end_lease(node).await.map_err(BusError)
     }
 
     fn events(&self) -> Option<mpsc::Receiver<BusEvent>> {

@@ -28,6 +28,16 @@ impl Names {
         format!("{}:{{{room}}}:head", self.prefix)
     }
 
+    /// What the key of every node's lease begins with; its name follows.
+    pub(super) fn lease_prefix(&self) -> String {
+        format!("{}:{{NODES}}:lease:", self.prefix)
+    }
+
+    /// The set of the nodes that have a lease. No room is called `NODES`.
+    pub(super) fn lease_index(&self) -> String {
+        format!("{}:{{NODES}}:index", self.prefix)
+    }
+
     /// The channel and the head of the `n`th room that cannot exist, for trying out whether Redis takes writes.
     pub(super) fn probe(&self, n: u32) -> (String, String) {
         (

@@ -1,6 +1,6 @@
-//! The one step that publishes a frame and remembers its room's head.
+//! What Redis does in one step: publish a frame and remember its room's head; renew a lease and tell all of them.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use redis::{Cmd, Script, cmd};
 
@@ -15,6 +15,28 @@ if #ARGV < 3 then return 0 end
 return redis.call('PUBLISH', ARGV[2], ARGV[3])
 ";
 
+/// `KEYS` are a lease and the set of all nodes that ever wrote one, `ARGV` the text, the milliseconds that it lasts, the
+/// node, and what every lease's key begins with; all of them live in one slot. Answers with texts and the milliseconds
+/// that are left of each. Nodes whose lease has run out are forgotten on the way.
+const RENEW: &str = "
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[3])
+redis.call('EXPIRE', KEYS[2], 86400)
+local held = {}
+for _, node in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+  local key = ARGV[4] .. node
+  local lease = redis.call('GET', key)
+  if lease then
+    held[#held + 1] = lease
+    held[#held + 1] = redis.call('PTTL', key)
+  else
+    redis.call('SREM', KEYS[2], node)
+  end
+end
+return held
+";
+
+static RENEWAL: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
 static PLAIN: LazyLock<Script> = LazyLock::new(|| Script::new(LUA));
 static SHARDED: LazyLock<Script> = LazyLock::new(|| Script::new(&LUA.replace("'PUBLISH'", "'SPUBLISH'")));
 
@@ -47,5 +69,22 @@ pub(super) fn load(cluster: bool) -> Cmd {
     } else {
         LUA.to_owned()
     });
+    command
+}
+
+/// Renews the lease of `node`, whose key is `prefix` and its name, in the set `index`.
+pub(super) fn renew_lease(prefix: &str, index: &str, node: &str, text: &[u8], lasts: Duration) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    let lasts_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX).max(1);
+    command.arg(RENEWAL.get_hash()).arg(2);
+    command.arg(format!("{prefix}{node}")).arg(index);
+    command.arg(text).arg(lasts_ms).arg(node).arg(prefix);
+    command
+}
+
+/// Makes the script of [`renew_lease`] known to a server.
+pub(super) fn load_renewal() -> Cmd {
+    let mut command = cmd("SCRIPT");
+    command.arg("LOAD").arg(RENEW);
     command
 }

@@ -22,7 +22,7 @@ pub(super) struct Session {
     pub(super) topology: Topology,
     /// In the order of `topology.nodes`.
     pub(super) links: Vec<Arc<Link>>,
-    names: Names,
+    pub(super) names: Names,
 }
 
 impl Session {

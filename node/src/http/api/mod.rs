@@ -4,6 +4,7 @@ mod administration;
 mod allowance;
 mod bans;
 mod caller;
+mod cluster;
 mod directs;
 mod document;
 mod invites;
@@ -84,6 +85,7 @@ fn operations() -> OpenApiRouter<Arc<Gate>> {
         .routes(routes!(bans::ban, bans::unban))
         .routes(routes!(administration::give, administration::take))
         .routes(routes!(administration::audit))
+        .routes(routes!(cluster::read))
 }
 
 #[utoipa::path(

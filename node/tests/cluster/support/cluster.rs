@@ -28,14 +28,19 @@ impl Cluster {
             buses: Vec::new(),
         };
         for _ in 0..nodes {
-            let store = cluster.truth.another_node();
-            let bus = Arc::new(cluster.hub.connect());
-            let node = Node::start_with(Arc::new(store.clone()), Arc::clone(&bus) as _, settings).await;
-            cluster.buses.push(bus);
-            cluster.nodes.push(node);
-            cluster.stores.push(store);
+            cluster.add(settings).await;
         }
         cluster
+    }
+
+    /// One more node.
+    pub(crate) async fn add(&mut self, settings: &Settings) {
+        let store = self.truth.another_node();
+        let bus = Arc::new(self.hub.connect());
+        let node = Node::start_with(Arc::new(store.clone()), Arc::clone(&bus) as _, settings).await;
+        self.buses.push(bus);
+        self.nodes.push(node);
+        self.stores.push(store);
     }
 
     pub(crate) fn url(&self, node: usize) -> String {

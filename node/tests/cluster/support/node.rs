@@ -31,6 +31,11 @@ impl Node {
         Self { server }
     }
 
+    /// Tells it to leave, and waits until it has.
+    pub(crate) async fn drain(self) {
+        Box::pin(self.server.drain()).await;
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/ws", self.server.public_address())
     }

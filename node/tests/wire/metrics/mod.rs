@@ -9,7 +9,7 @@ use protocol::{ErrorCode, client::CLIENT_OPS};
 use crate::support::{Node, http, node::sample};
 
 /// Those that dashboards and alarms are built on, and their types.
-const PROMISED: [(&str, &str); 13] = [
+const PROMISED: [(&str, &str); 21] = [
     ("hubbub_connections", "gauge"),
     ("hubbub_rooms", "gauge"),
     ("hubbub_events_committed_total", "counter"),
@@ -23,6 +23,14 @@ const PROMISED: [(&str, &str); 13] = [
     ("hubbub_outbox_overflows_total", "counter"),
     ("hubbub_frames_total", "counter"),
     ("hubbub_errors_total", "counter"),
+    ("hubbub_draining", "gauge"),
+    ("hubbub_cluster_nodes", "gauge"),
+    ("hubbub_cluster_mean_connections", "gauge"),
+    ("hubbub_node_load", "gauge"),
+    ("hubbub_connections_shed_total", "counter"),
+    ("hubbub_connections_shed_closed_total", "counter"),
+    ("hubbub_connections_drained_total", "counter"),
+    ("hubbub_lease_renewals_failed_total", "counter"),
 ];
 
 /// The node has no store yet: nothing can have been counted.
