@@ -87,10 +87,7 @@ impl Postgres {
     /// As [`Postgres::start`].
     pub async fn start_with(options: PostgresOptions) -> Result<Self> {
         let account = Account::needed("postgres")?;
-        let folder = tempfile::Builder::new().prefix("hubbub-pg-").tempdir()?;
-        if let Some(account) = &account {
-            account.give(folder.path())?;
-        }
+        let folder = new_folder(account.as_ref())?;
         let mut postgres = Self {
             bin: find_bin()?,
             account,
@@ -101,13 +98,17 @@ impl Postgres {
             folder,
         };
         postgres.make_cluster().await?;
+        postgres.start_on_a_free_port().await?;
+        Ok(postgres)
+    }
+
+    async fn start_on_a_free_port(&mut self) -> Result<()> {
         // Somebody else may take the free port before the server does.
         for _ in 0..3 {
-            postgres.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-            match postgres.restart().await {
-                Ok(()) => return Ok(postgres),
+            self.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            match self.restart().await {
                 Err(error) if format!("{error:#}").contains("Address already in use") => {}
-                Err(error) => return Err(error),
+                result => return result,
             }
         }
         bail!("no free port on 127.0.0.1 for Postgres, tried three times")
@@ -206,6 +207,35 @@ impl Postgres {
         self.running()?.signal("-CONT")
     }
 
+    /// Another server on a copy of the files as they lie there now, on a port of its own, with the same databases and
+    /// passwords: what takes over when this one's machine is lost. Pause this one before: what it writes meanwhile may
+    /// be in the copy or not.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn copy(&self) -> Result<Self> {
+        let folder = new_folder(self.account.as_ref())?;
+        let mut cp = self.command("cp");
+        cp.arg("-a").arg(self.data()).arg(folder.path().join("data"));
+        ensure!(
+            cp.status()?.success(),
+            "the files of Postgres could not be copied"
+        );
+        // Its pid is that of a server which runs.
+        std::fs::remove_file(folder.path().join("data/postmaster.pid"))?;
+        let mut copy = Self {
+            bin: self.bin.clone(),
+            account: self.account.clone(),
+            options: self.options.clone(),
+            port: 0,
+            databases: AtomicU32::new(self.databases.load(Ordering::Relaxed)),
+            running: None,
+            folder,
+        };
+        copy.start_on_a_free_port().await?;
+        Ok(copy)
+    }
+
     fn running(&self) -> Result<&Running> {
         self.running.as_ref().context("this Postgres is stopped")
     }
@@ -277,6 +307,15 @@ impl Postgres {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// A folder that the server's account may write to.
+fn new_folder(account: Option<&Account>) -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("hubbub-pg-").tempdir()?;
+    if let Some(account) = account {
+        account.give(folder.path())?;
+    }
+    Ok(folder)
 }
 
 impl Running {

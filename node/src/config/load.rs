@@ -269,6 +269,22 @@ fn check_together(config: &Config, given: &Given) -> Result<(), Problems> {
             "is one source of keys too many: give one of auth.jwt.secret, public_key_file, jwks_file, jwks_url",
         );
     }
+    if let Some(file) = &config.store.password_file {
+        if matches!(config.store.url, StoreUrl::Sqlite(_)) {
+            report(
+                "store.password_file",
+                "is of use only with a store.url that begins with postgres://",
+            );
+        } else if config.store.url.has_password() {
+            report(
+                "store.password_file",
+                "is a second password: leave out the one in store.url",
+            );
+        }
+        if let Err(e) = open(file) {
+            report("store.password_file", &format!("cannot be read: {e}"));
+        }
+    }
     if let Some(file) = &config.bus.ca_file {
         if !config.bus.url.is_tls() {
             report(

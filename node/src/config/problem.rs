@@ -23,7 +23,9 @@ impl Problem {
         let lower = key.to_ascii_lowercase();
         let secret = ["password", "secret", "token"]
             .iter()
-            .any(|word| lower.contains(word));
+            .any(|word| lower.contains(word))
+            // Where a secret lies is none.
+            && !lower.ends_with("_file");
         Self {
             key: key.to_owned(),
             value: Some(if secret { "***".to_owned() } else { mask(value) }),

@@ -18,6 +18,10 @@ pub struct Store {
     /// [`data_dir`](super::Config::data_dir).
     #[serde(deserialize_with = "rules::store_url")]
     pub url: StoreUrl,
+    /// File with the password for Postgres, in place of one in the URL. It is read again every second, so that the
+    /// password can be changed while nodes run. Default: none.
+    #[serde(deserialize_with = "rules::optional_path")]
+    pub password_file: Option<PathBuf>,
     /// How long a node that starts waits for the store before it gives up, in seconds: 1 to 3600. Default 60.
     #[serde(deserialize_with = "values::integer::<1, 3600, _, _>")]
     pub connect_timeout_seconds: u64,
@@ -34,6 +38,7 @@ impl Store {
     pub(super) fn with_url(url: StoreUrl) -> Self {
         Self {
             url,
+            password_file: None,
             connect_timeout_seconds: 60,
             pool_size: 10,
             shards: 4,

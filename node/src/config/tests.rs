@@ -319,6 +319,33 @@ fn what_does_not_fit_together_is_told() {
         .to_string();
     assert!(told.contains("rediss://"), "{told}");
 
+    let file = ("HUBBUB__STORE__PASSWORD_FILE", pem_text.as_str());
+    let bare = ("HUBBUB__STORE__URL", "postgres://u@db/h");
+    assert!(load(&environment(&[bare, file])).is_ok());
+    for (url, path, rule) in [
+        ("sqlite:///tmp/x.db", &*pem_text, "begins with postgres://"),
+        (
+            "postgres://u:hunter2@db/h",
+            &*pem_text,
+            "leave out the one in store.url",
+        ),
+        (
+            "postgres://u@db/h?password=hunter2",
+            &*pem_text,
+            "leave out the one in store.url",
+        ),
+        (bare.1, "/nonexistent/password", "cannot be read"),
+    ] {
+        let told = load(&environment(&[(bare.0, url), (file.0, path)]))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            told.contains("store.password_file") && told.contains(rule),
+            "{told}"
+        );
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+
     let two = [
         (
             "HUBBUB__AUTH__JWT__SECRET",

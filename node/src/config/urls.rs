@@ -65,6 +65,16 @@ impl StoreUrl {
         }
     }
 
+    /// Whether it holds a password.
+    pub(super) fn has_password(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(url) => Url::parse(url.expose()).is_ok_and(|url| {
+                url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
+            }),
+        }
+    }
+
     /// The embedded store's file in the data folder.
     pub(super) fn in_folder(data_dir: &Path) -> Self {
         Self::Sqlite(data_dir.join("hubbub.db"))

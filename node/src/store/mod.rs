@@ -2,6 +2,7 @@
 
 mod accounts;
 mod errors;
+mod password;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -48,6 +49,7 @@ pub async fn open(config: &Config) -> Result<Stores, StoreError> {
         StoreUrl::Postgres(url) => Arc::new(
             Box::pin(postgres::PostgresStore::open(
                 url.expose(),
+                config.store.password_file.clone(),
                 config.store.pool_size,
             ))
             .await?,

@@ -1,6 +1,6 @@
 //! The store on Postgres. What must be one step is one PL/pgSQL function (`migrations/postgres`).
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use actors::{
     ports::{
@@ -12,12 +12,14 @@ use actors::{
 use async_trait::async_trait;
 use protocol::{Person, RoomName, client::PageBound};
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     errors::classify,
+    password::PasswordFile,
     rows::{EventRow, InviteRow, MemberRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
 };
 
@@ -28,17 +30,32 @@ const STATEMENT_TIMEOUT_MS: &str = "5000";
 /// How long a statement may wait for another node's lock.
 const LOCK_TIMEOUT_MS: &str = "4000";
 
+/// A connection that lay idle for so long is tried before it is used: its server may be gone.
+const TRIED_AFTER_IDLE: Duration = Duration::from_millis(500);
+/// A connection that does not answer to that in time, or after a call that was given up, is dropped. Without this one into
+/// nowhere (its server was replaced at the same address) would hold its place in the pool until TCP gives it up.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// An append that has no answer by then has a connection into nowhere: the server would have given it up before.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(9);
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
 /// A pool of connections to one database.
 pub(super) struct PostgresStore {
     pub(super) pool: PgPool,
+    /// Keeps the pool's password up to date.
+    _password: Option<AbortOnDropHandle<()>>,
 }
 
 impl PostgresStore {
     /// Connects once and brings the schema up to date. Several nodes may do so at the same time: the migrations hold a
-    /// lock of the database.
-    pub(super) async fn open(url: &str, pool_size: u32) -> Result<Self, StoreError> {
+    /// lock of the database. The password is that of the file, if there is one, whenever a connection is made.
+    pub(super) async fn open(
+        url: &str,
+        password_file: Option<PathBuf>,
+        pool_size: u32,
+    ) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| StoreError::Internal(format!("store.url: {error}")))?
             .application_name("hubbub")
@@ -48,10 +65,14 @@ impl PostgresStore {
                 ("default_transaction_isolation", "read committed"),
             ]);
         let place = format!("{}:{}", options.get_host(), options.get_port());
-        let pool = PgPoolOptions::new()
-            .max_connections(pool_size)
-            .acquire_timeout(ACQUIRE_TIMEOUT);
-        let pool = Box::pin(pool.connect_with(options))
+        let (options, password) = match password_file {
+            Some(file) => {
+                let password = PasswordFile::read(file, options).await?;
+                (password.options(), Some(password))
+            }
+            None => (options, None),
+        };
+        let pool = Box::pin(pool_options(pool_size).connect_with(options))
             .await
             .map_err(|error| match classify(error) {
                 StoreError::Down(reason) => StoreError::Down(format!("Postgres at {place}: {reason}")),
@@ -62,7 +83,39 @@ impl PostgresStore {
             .run(&pool)
             .await
             .map_err(|error| StoreError::Internal(format!("migrations: {error}")))?;
-        Ok(Self { pool })
+        let password = password.map(|password| password.follow(pool.clone()));
+        Ok(Self {
+            pool,
+            _password: password,
+        })
+    }
+}
+
+fn pool_options(pool_size: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(pool_size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= TRIED_AFTER_IDLE {
+                    ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                ping(connection).await?;
+                Ok(true)
+            })
+        })
+}
+
+async fn ping(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(PING_TIMEOUT, connection.ping()).await {
+        Ok(answer) => answer,
+        Err(late) => Err(sqlx::Error::Io(late.into())),
     }
 }
 
@@ -148,7 +201,13 @@ type Outcomes = (Vec<i16>, Vec<Option<i64>>, Vec<Option<i64>>);
 #[async_trait]
 impl Store for PostgresStore {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        append(&self.pool, batch).await
+        tokio::time::timeout(APPEND_TIMEOUT, append(&self.pool, batch))
+            .await
+            .unwrap_or_else(|_| {
+                Err(StoreError::Timeout(format!(
+                    "no answer within {APPEND_TIMEOUT:?}"
+                )))
+            })
     }
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {

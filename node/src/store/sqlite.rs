@@ -12,7 +12,7 @@ use actors::{
 use async_trait::async_trait;
 use protocol::{Person, RoomName, client::PageBound};
 use sqlx::{
-    SqlitePool,
+    Connection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -64,6 +64,15 @@ impl SqliteStore {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A disk that is full ends a transaction within SQLite, and the library believes that it goes on: no other could
+            // be begun on that connection.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // Behind whatever it still does.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
             .connect_with(options.clone())
             .await
             .map_err(|error| unusable(&error))?;

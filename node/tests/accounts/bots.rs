@@ -95,7 +95,7 @@ async fn a_key_ends_by_itself(place: Place) {
     let node = place.node(&[]).await;
     let root = administrator(&place, &node, "Root").await;
     let now = u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
-    let over = json!({ "name": "Bot", "scopes": ["read"], "expires_at": now - 1 });
+    let over = json!({ "name": "Bot", "scopes": ["read"], "expires_at": now - 5_000 });
     root.send(&node, Method::POST, "/keys", over)
         .await
         .refused(400, "bad_request");

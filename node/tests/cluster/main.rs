@@ -11,6 +11,7 @@ mod convergence;
 mod gaps;
 mod leases;
 mod leaving;
+mod outages;
 mod people;
 mod processes;
 mod repeats;

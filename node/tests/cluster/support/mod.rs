@@ -1,6 +1,7 @@
 //! Nodes of every kind, and clients that talk through them.
 
 mod cluster;
+mod front;
 mod movers;
 mod node;
 mod process;
@@ -14,6 +15,7 @@ use protocol::{Codec, JoinFrom, RoomName, ServerFrame};
 use tokio::time::{Instant, sleep};
 
 pub(crate) use cluster::Cluster;
+pub(crate) use front::Front;
 pub(crate) use movers::Movers;
 pub(crate) use node::Node;
 pub(crate) use process::Process;

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -25,7 +26,22 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it, and returns when its listeners are open.
     pub(crate) async fn start(settings: &Settings) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_node")), settings).await
+    }
+
+    /// As [`Self::start`], for [`Self::bound_files`]: what it writes beyond the bound fails, and does not end it.
+    pub(crate) async fn start_on_a_bounded_disk(settings: &Settings) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell.args([
+            "-c",
+            r#"trap "" XFSZ; exec "$@""#,
+            "sh",
+            env!("CARGO_BIN_EXE_node"),
+        ]);
+        Self::start_by(shell, settings).await
+    }
+
+    async fn start_by(mut command: Command, settings: &Settings) -> Self {
         let common = COMMON.iter().map(|(key, value)| format!("{key}={value}"));
         let added = settings.iter().map(|(key, value)| format!("{key}={value}"));
         for setting in common.chain(added) {
@@ -59,6 +75,16 @@ impl Process {
         .await;
     }
 
+    /// Lets no file that it writes grow beyond so many bytes.
+    pub(crate) fn bound_files(&self, bytes: Option<u64>) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Pid::from_raw(pid), Resource::Fsize, limit).unwrap();
+    }
+
     /// Ends it as a crash would.
     pub(crate) async fn kill(&mut self) {
         self.child.start_kill().unwrap();
@@ -66,6 +92,18 @@ impl Process {
             .await
             .unwrap()
             .unwrap();
+    }
+
+    /// What it holds in memory (its resident set).
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .unwrap();
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kibibytes * 1024
     }
 
     pub(crate) fn url(&self) -> String {

@@ -52,6 +52,17 @@ impl Servers {
         ])
     }
 
+    /// The same, with the database reached in another way.
+    pub(crate) fn settings_with(&self, store: &[(&str, &str)]) -> Settings {
+        let mut settings = self.settings();
+        settings.extend(super::settings(store));
+        settings
+    }
+
+    pub(crate) fn postgres_url(&self) -> &str {
+        &self.postgres_url
+    }
+
     pub(crate) fn redis_url(&self) -> &str {
         &self.redis_url
     }
