@@ -73,7 +73,7 @@ impl Answer {
         if error.is_transient() {
             self.refuse_for_now(
                 ErrorCode::Overloaded,
-                "the store does not answer at the moment",
+                "this cannot be done at the moment; try again",
                 STORE_RETRY_MS,
             );
         } else {

@@ -18,13 +18,13 @@ use crate::{
 /// An append that the store has not answered by then is given up: its commands are refused and may be repeated.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(20);
 /// The same for every other call. The adapters' own limits are shorter; this one holds when an adapter hangs.
-const CALL_TIMEOUT: Duration = Duration::from_secs(8);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Makes [`StoreError`]s of calls that hang (a connection into nowhere) or panic, so that who waits for a result can
 /// rely on getting one.
 pub(crate) struct Guarded(pub(crate) Arc<dyn Store>);
 
-async fn guard<T>(
+pub(crate) async fn guard<T>(
     timeout: Duration,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {

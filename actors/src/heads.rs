@@ -7,12 +7,11 @@ use protocol::RoomName;
 use tokio::time::Instant;
 
 use crate::{
+    pace::Pace,
     ports::{Store, StoreError},
     room::Room,
 };
 
-/// Shortest pause between the starts of two queries: a single request is served at once, a storm of them in few.
-const PACE: Duration = Duration::from_millis(10);
 /// Most rooms in one query.
 const MAX_ROOMS: usize = 1_000;
 /// After this long a query is given up.
@@ -51,6 +50,7 @@ impl HeadReader {
     }
 
     async fn read_all(self) {
+        let mut pace = Pace::new();
         loop {
             let batch = {
                 let mut waiting = self.waiting.lock();
@@ -63,7 +63,7 @@ impl HeadReader {
             };
             let begun = Instant::now();
             self.read(batch).await;
-            tokio::time::sleep_until(begun + PACE).await;
+            tokio::time::sleep_until(begun + pace.next()).await;
         }
     }
 

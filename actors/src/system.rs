@@ -13,6 +13,7 @@ use crate::{
     connection::Connections,
     context::{Context, User},
     guarded::Guarded,
+    guarded_accounts::GuardedAccounts,
     heads::HeadReader,
     metrics::Metrics,
     people::{People, Sources},
@@ -65,6 +66,7 @@ impl System {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         let store: Arc<dyn Store> = Arc::new(Guarded(store));
+        let accounts: Arc<dyn Accounts> = Arc::new(GuardedAccounts(accounts));
         let clock = Arc::new(StoreClock::new(&store.status().await?));
         let (root, _) = Actor::spawn(None, Root, ()).await?;
         let cell = root.get_cell();

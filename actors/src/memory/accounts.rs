@@ -352,15 +352,18 @@ impl Accounts for MemoryStore {
             .await
     }
 
-    async fn credential(
+    async fn find_credentials(
         &self,
-        kind: CredentialKind,
-        hash: &TokenHash,
-    ) -> Result<Option<CredentialRecord>, StoreError> {
+        tokens: &[(CredentialKind, TokenHash)],
+    ) -> Result<Vec<Option<CredentialRecord>>, StoreError> {
         self.book(|book, now_ms| {
-            let mut held = book.credentials.values();
-            let held = held.find(|held| held.kind == kind && held.hash == *hash && held.lives(now_ms))?;
-            book.found(held)
+            let find = |(kind, hash): &(CredentialKind, TokenHash)| {
+                let mut held = book.credentials.values();
+                let held =
+                    held.find(|held| held.kind == *kind && held.hash == *hash && held.lives(now_ms))?;
+                book.found(held)
+            };
+            tokens.iter().map(find).collect()
         })
         .await
     }
@@ -393,10 +396,12 @@ impl Accounts for MemoryStore {
         .await
     }
 
-    async fn touch(&self, credential: &str) -> Result<(), StoreError> {
+    async fn touch(&self, credentials: &[Arc<str>]) -> Result<(), StoreError> {
         self.book(|book, now_ms| {
-            if let Some(held) = book.credentials.get_mut(credential) {
-                held.last_used_at = now_ms;
+            for id in credentials {
+                if let Some(held) = book.credentials.get_mut(id) {
+                    held.last_used_at = now_ms;
+                }
             }
         })
         .await

@@ -6,6 +6,7 @@
 
 mod bans;
 mod cache;
+mod lookup;
 
 use std::{
     future::Future,
@@ -21,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use protocol::{CloseCode, NodeFrame, NodeMessage};
 use tokio::{sync::Notify, time::Instant};
 
-use self::{bans::Bans, cache::Cache};
+use self::{bans::Bans, cache::Cache, lookup::Lookup};
 use crate::{
     clock::StoreClock,
     connection::Connections,
@@ -49,6 +50,7 @@ pub struct People(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn Accounts>,
+    lookup: Lookup,
     bus: Arc<dyn Bus>,
     node: Arc<str>,
     clock: Arc<StoreClock>,
@@ -88,6 +90,7 @@ impl People {
         } = sources;
         bus.subscribe(Topic::Cluster);
         let people = Self(Arc::new(Inner {
+            lookup: Lookup::new(Arc::clone(&store)),
             store,
             bus,
             node,
@@ -122,13 +125,11 @@ impl People {
             return Ok((!expired).then(|| user(&record, kind)));
         }
         let losses = self.losses();
-        let Some(record) = inner.store.credential(kind, hash).await? else {
+        let Some(record) = inner.lookup.find(kind, hash).await? else {
             return Ok(None);
         };
         if record.last_used_at + TOUCH_AFTER_MS < now_ms {
-            let (people, id) = (self.clone(), Arc::clone(&record.id));
-            // Only a record of use: that it is lost when the store fails does no harm.
-            tokio::spawn(async move { people.0.store.touch(&id).await });
+            inner.lookup.touch(Arc::clone(&record.id));
         }
         let user = user(&record, kind);
         let mut cache = inner.cache.lock();

@@ -297,12 +297,11 @@ pub trait Accounts: Send + Sync + 'static {
         audit: Option<&NewAudit>,
     ) -> Result<Option<CredentialRecord>, StoreError>;
 
-    /// The credential with that token, unless it has ended or expired.
-    async fn credential(
+    /// The credentials with those tokens, in their order; `None` for what has ended, expired or never was.
+    async fn find_credentials(
         &self,
-        kind: CredentialKind,
-        hash: &TokenHash,
-    ) -> Result<Option<CredentialRecord>, StoreError>;
+        tokens: &[(CredentialKind, TokenHash)],
+    ) -> Result<Vec<Option<CredentialRecord>>, StoreError>;
 
     /// Credentials of a kind, by id, those behind `after`, at most `limit`; expired ones are left out. Only those of
     /// one account, if it is given.
@@ -317,8 +316,8 @@ pub trait Accounts: Send + Sync + 'static {
     /// Those of the ids whose credentials have neither ended nor expired, in any order.
     async fn living(&self, credentials: &[Arc<str>]) -> Result<Vec<Arc<str>>, StoreError>;
 
-    /// Records that the credential is in use now.
-    async fn touch(&self, credential: &str) -> Result<(), StoreError>;
+    /// Records that the credentials of these ids are in use now.
+    async fn touch(&self, credentials: &[Arc<str>]) -> Result<(), StoreError>;
 
     /// Ends credentials. Returns how many.
     async fn end_credentials(&self, which: Ending<'_>, audit: Option<&NewAudit>) -> Result<u64, StoreError>;

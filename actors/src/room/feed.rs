@@ -54,7 +54,7 @@ impl Live {
     pub(super) fn apply(&mut self, cx: &Cx<'_>, events: Vec<Event>) {
         let ready = self.log.offer(events);
         if !ready.is_empty() {
-            self.memo = None;
+            self.memos.clear();
             let mut rest = &ready[..];
             while !rest.is_empty() {
                 let (count, about_rights) = self.take_note(rest);
@@ -120,7 +120,7 @@ impl Live {
             let (pushed, bytes) = if head - after > MAX_REPLAY_EVENTS {
                 self.push_gap(cx, position, head - MAX_REPLAY_EVENTS)
             } else if self.remember(cx, after) {
-                self.push_memo(cx, position)
+                self.push_memo(cx, position, after)
             } else {
                 self.read_for(cx, after, id);
                 return;
@@ -137,21 +137,21 @@ impl Live {
         }
     }
 
-    /// Makes the frame of the events behind `after` from the ring, unless it was the last one made: after a restart of
+    /// Makes the frame of the events behind `after` from the ring, unless it is one of those last made: after a restart of
     /// a node many clients resume from the same position. `false` when the ring does not reach back that far.
     fn remember(&mut self, cx: &Cx<'_>, after: u64) -> bool {
-        if self.memo.as_ref().is_none_or(|(known, _)| *known != after) {
+        if self.memos.get(after).is_none() {
             let Some(events) = self.log.ring().after(after, FRAME_BYTES) else {
                 return false;
             };
-            self.memo = Some((after, SharedFrame::events(cx.room.name(), events)));
+            self.memos.put(after, SharedFrame::events(cx.room.name(), events));
         }
         true
     }
 
     /// Returns what became of it, and its size.
-    fn push_memo(&mut self, cx: &Cx<'_>, position: usize) -> (Pushed, usize) {
-        let Some((_, frame)) = &self.memo else {
+    fn push_memo(&mut self, cx: &Cx<'_>, position: usize, after: u64) -> (Pushed, usize) {
+        let Some(frame) = self.memos.get(after) else {
             return (Pushed::Closed, 0);
         };
         let subscriber = &mut self.subscribers[position];
@@ -217,7 +217,7 @@ impl Live {
             }
             return;
         }
-        self.memo = Some((after, SharedFrame::events(cx.room.name(), events)));
+        self.memos.put(after, SharedFrame::events(cx.room.name(), events));
         for id in readers {
             self.catch_up(cx, id);
         }

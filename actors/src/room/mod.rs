@@ -8,6 +8,7 @@ mod feed;
 mod log;
 mod lost;
 mod members;
+mod memos;
 mod presence;
 mod ring;
 mod who;

@@ -12,6 +12,7 @@ mod gaps;
 mod leases;
 mod leaving;
 mod outages;
+mod overload;
 mod people;
 mod processes;
 mod repeats;

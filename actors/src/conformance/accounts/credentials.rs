@@ -16,28 +16,16 @@ pub async fn a_credential_is_found_by_its_hash_and_kind(nodes: Nodes) {
     );
     assert_eq!((made.scopes, made.expires_at), (new.scopes, None));
     assert!(made.created_at.abs_diff(now_ms()) < 60_000 && made.last_used_at == made.created_at);
-    let found = nodes
-        .b
-        .credential(CredentialKind::ApiKey, &new.hash)
-        .await
-        .unwrap();
-    assert_eq!(found, Some(made));
-    assert_eq!(
-        nodes
-            .b
-            .credential(CredentialKind::Session, &new.hash)
-            .await
-            .unwrap(),
-        None
-    );
-    assert_eq!(
-        nodes
-            .b
-            .credential(CredentialKind::ApiKey, &[9; 32])
-            .await
-            .unwrap(),
-        None
-    );
+    let (session, hash) = make_session(&nodes.a, "ann").await;
+    let asked = [
+        (CredentialKind::ApiKey, [9; 32]),
+        (CredentialKind::Session, hash),
+        (CredentialKind::Session, new.hash),
+        (CredentialKind::ApiKey, new.hash),
+    ];
+    let found = nodes.b.find_credentials(&asked).await.unwrap();
+    assert_eq!(found, [None, Some(session), None, Some(made)]);
+    assert!(nodes.b.find_credentials(&[]).await.unwrap().is_empty());
     let of_nobody = new_credential(CredentialKind::Session, "nobody", None);
     assert_eq!(nodes.b.create_credential(&of_nobody, None).await.unwrap(), None);
 }
@@ -102,14 +90,7 @@ pub async fn all_other_sessions_end(nodes: Nodes) {
     assert_eq!(nodes.b.end_credentials(others, None).await.unwrap(), 1);
     assert!(lives(&nodes.a, &kept_hash).await && lives(&nodes.a, &of_bob).await);
     assert!(!lives(&nodes.a, &ended).await);
-    assert!(
-        nodes
-            .a
-            .credential(CredentialKind::ApiKey, &key.hash)
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(find(&nodes.a, CredentialKind::ApiKey, &key.hash).await.is_some());
     let all = Ending::SessionsOf {
         account: "ann",
         but: None,
@@ -145,7 +126,7 @@ pub async fn the_session_unused_for_longest_makes_room(nodes: Nodes) {
     }
     // Times are in milliseconds: the use has to be later than all of them were made.
     tokio::time::sleep(Duration::from_millis(3)).await;
-    nodes.a.touch(&first.id).await.unwrap();
+    nodes.a.touch(std::slice::from_ref(&first.id)).await.unwrap();
     let before = nodes.a.changes_since(None).await.unwrap().version;
     let (_, newest) = make_session(&nodes.a, "ann").await;
     assert!(lives(&nodes.b, &first_hash).await && lives(&nodes.b, &newest).await);
@@ -161,14 +142,10 @@ pub async fn use_is_recorded(nodes: Nodes) {
     make_account(&nodes.a, "ann").await;
     let (session, hash) = make_session(&nodes.a, "ann").await;
     tokio::time::sleep(Duration::from_millis(3)).await;
-    nodes.b.touch(&session.id).await.unwrap();
-    nodes.b.touch("nobody's").await.unwrap();
-    let found = nodes
-        .a
-        .credential(CredentialKind::Session, &hash)
-        .await
-        .unwrap()
-        .unwrap();
+    let in_use = ["nobody's".into(), Arc::clone(&session.id)];
+    nodes.b.touch(&in_use).await.unwrap();
+    nodes.b.touch(&[]).await.unwrap();
+    let found = find(&nodes.a, CredentialKind::Session, &hash).await.unwrap();
     assert!(found.last_used_at > session.last_used_at, "{found:?}");
 }
 

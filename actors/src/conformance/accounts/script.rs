@@ -84,11 +84,17 @@ pub(super) async fn make_session(store: &Arc<dyn Accounts>, account: &str) -> (C
 }
 
 pub(super) async fn lives(store: &Arc<dyn Accounts>, hash: &TokenHash) -> bool {
-    store
-        .credential(CredentialKind::Session, hash)
-        .await
-        .unwrap()
-        .is_some()
+    find(store, CredentialKind::Session, hash).await.is_some()
+}
+
+pub(super) async fn find(
+    store: &Arc<dyn Accounts>,
+    kind: CredentialKind,
+    hash: &TokenHash,
+) -> Option<CredentialRecord> {
+    let mut found = store.find_credentials(&[(kind, *hash)]).await.unwrap();
+    assert_eq!(found.len(), 1);
+    found.remove(0)
 }
 
 pub(super) fn ban(id: &str, until: Option<u64>) -> Ban {

@@ -26,6 +26,17 @@ macro_rules! texts {
     };
 }
 
+/// The bytes in a JSON array of their hexadecimal forms, as rows.
+macro_rules! bytes {
+    ($json:literal) => {
+        concat!(
+            "SELECT decode(json_array_elements_text(",
+            $json,
+            "::json), 'hex')"
+        )
+    };
+}
+
 pub(super) fn reader(store: &Adapter) -> &PgPool {
     &store.pool
 }

@@ -1,7 +1,7 @@
 //! The statements, built once for each database over the names that the module above gives: `now!`, `holds!`,
-//! `texts!` and the functions.
+//! `texts!`, `bytes!` and the functions.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actors::ports::{
     Account, AccountChangeKind, AccountChanges, Accounts, AuditRecord, Ban, Claim, CredentialKind,
@@ -11,7 +11,7 @@ use actors::ports::{
 use async_trait::async_trait;
 
 use super::{
-    super::rows::{AccountRow, AuditRow, BanRow, CredentialRow, LoginRow, scopes_to_text},
+    super::rows::{AccountRow, AuditRow, BanRow, CredentialRow, FoundRow, LoginRow, hex, scopes_to_text},
     Adapter, begin, reader,
     steps::{add_audit, add_change, changes_since, claim, end, end_sessions, find_account, json, make_room},
     writer,
@@ -21,18 +21,24 @@ use crate::store::{
     rows::{signed, unsigned},
 };
 
-/// The columns of a [`CredentialRow`], from both tables; only what has not expired.
-macro_rules! credentials {
-    ($condition:literal) => {
+/// The columns of a [`CredentialRow`], from both tables; only what has not expired. Conditions may follow.
+macro_rules! credential {
+    () => {
         concat!(
-            "SELECT c.id, c.label, c.scopes, c.created_at, c.last_used_at, c.expires_at, ",
+            "c.id, c.label, c.scopes, c.created_at, c.last_used_at, c.expires_at, ",
             account!(),
             " FROM credentials AS c JOIN users ON users.id = c.user_id
               WHERE (c.expires_at IS NULL OR c.expires_at > ",
             now!(),
-            ") AND ",
-            $condition
+            ")"
         )
+    };
+}
+
+/// The credentials that fulfil a condition.
+macro_rules! credentials {
+    ($condition:literal) => {
+        concat!("SELECT ", credential!(), " AND ", $condition)
     };
 }
 
@@ -267,18 +273,29 @@ impl Accounts for Adapter {
         Ok(row.map(CredentialRecord::from))
     }
 
-    async fn credential(
+    async fn find_credentials(
         &self,
-        kind: CredentialKind,
-        hash: &TokenHash,
-    ) -> Result<Option<CredentialRecord>, StoreError> {
-        let row: Option<CredentialRow> = sqlx::query_as(credentials!("c.hash = $1 AND c.kind = $2"))
-            .bind(hash.as_slice())
-            .bind(kind.as_str())
-            .fetch_optional(reader(self))
+        tokens: &[(CredentialKind, TokenHash)],
+    ) -> Result<Vec<Option<CredentialRecord>>, StoreError> {
+        let sql = concat!(
+            "SELECT c.hash, c.kind, ",
+            credential!(),
+            " AND c.hash IN (",
+            bytes!("$1"),
+            ")"
+        );
+        let hashes: Vec<String> = tokens.iter().map(|(_, hash)| hex(hash)).collect();
+        let rows: Vec<FoundRow> = sqlx::query_as(sql)
+            .bind(json(&hashes)?)
+            .fetch_all(reader(self))
             .await
             .map_err(classify)?;
-        Ok(row.map(CredentialRecord::from))
+        let found: HashMap<(String, Vec<u8>), CredentialRecord> =
+            rows.into_iter().map(FoundRow::into_pair).collect();
+        Ok(tokens
+            .iter()
+            .map(|(kind, hash)| found.get(&(kind.as_str().to_owned(), hash.to_vec())).cloned())
+            .collect())
     }
 
     async fn credentials(
@@ -317,10 +334,16 @@ impl Accounts for Adapter {
         Ok(ids.into_iter().map(Arc::from).collect())
     }
 
-    async fn touch(&self, credential: &str) -> Result<(), StoreError> {
-        let sql = concat!("UPDATE credentials SET last_used_at = ", now!(), " WHERE id = $1");
+    async fn touch(&self, credentials: &[Arc<str>]) -> Result<(), StoreError> {
+        let sql = concat!(
+            "UPDATE credentials SET last_used_at = ",
+            now!(),
+            " WHERE id IN (",
+            texts!("$1"),
+            ")"
+        );
         sqlx::query(sql)
-            .bind(credential)
+            .bind(json(credentials)?)
             .execute(writer(self))
             .await
             .map_err(classify)?;

@@ -41,6 +41,34 @@ pub(super) struct CredentialRow {
     account: AccountRow,
 }
 
+/// A row of `credentials` with what it was found by.
+#[derive(sqlx::FromRow)]
+pub(super) struct FoundRow {
+    hash: Vec<u8>,
+    kind: String,
+    #[sqlx(flatten)]
+    credential: CredentialRow,
+}
+
+impl FoundRow {
+    /// What it was found by, and what it is.
+    pub(super) fn into_pair(self) -> ((String, Vec<u8>), CredentialRecord) {
+        ((self.kind, self.hash), self.credential.into())
+    }
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a text does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
 /// A row of `bans`.
 #[derive(sqlx::FromRow)]
 pub(super) struct BanRow {

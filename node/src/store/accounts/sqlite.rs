@@ -26,6 +26,13 @@ macro_rules! texts {
     };
 }
 
+/// The bytes in a JSON array of their hexadecimal forms, as rows.
+macro_rules! bytes {
+    ($json:literal) => {
+        concat!("SELECT unhex(value) FROM json_each(", $json, ")")
+    };
+}
+
 pub(super) fn reader(store: &Adapter) -> &SqlitePool {
     &store.readers
 }
