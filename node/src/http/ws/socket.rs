@@ -139,11 +139,7 @@ impl Socket {
         progress: &mut impl FnMut(usize),
     ) -> Poll<io::Result<()>> {
         loop {
-            let wire = self.websocket.get_mut();
-            if !wire.replies.is_empty() {
-                let replies = std::mem::take(&mut wire.replies);
-                self.outgoing.push_back(Segment::raw(replies.into()));
-            }
+            self.queue_replies();
             if self.outgoing.is_empty() {
                 return Poll::Ready(Ok(()));
             }
@@ -192,16 +188,34 @@ impl Socket {
             Some(Ok(Message::Text(payload))) if text => Incoming::Frame(payload.into()),
             Some(Ok(Message::Binary(payload))) if !text => Incoming::Frame(payload),
             Some(Ok(Message::Text(_) | Message::Binary(_))) => Incoming::WrongKind,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Incoming::Control,
+            Some(Ok(Message::Ping(_))) => {
+                // The pong is written now, in front of what is said in answer to later frames.
+                self.take_replies(cx);
+                Incoming::Control
+            }
+            Some(Ok(Message::Pong(_))) => Incoming::Control,
             Some(Ok(Message::Close(_))) => {
-                // Tungstenite writes its echo when it is next used, and this was the last time. It writes to memory,
-                // so that this is done at once; its error only says that the connection is closed now.
-                let _ = Pin::new(&mut self.websocket).poll_flush(cx);
+                self.take_replies(cx);
                 Incoming::Closing
             }
             Some(Ok(Message::Frame(_))) | None => Incoming::Gone,
             Some(Err(error)) => violation(&error),
         })
+    }
+
+    /// Lets tungstenite say what it has to: it would do so when it is next used. It writes to memory, so that this is done at
+    /// once; its error only says that the connection is closed now.
+    fn take_replies(&mut self, cx: &mut Context<'_>) {
+        let _ = Pin::new(&mut self.websocket).poll_flush(cx);
+        self.queue_replies();
+    }
+
+    fn queue_replies(&mut self) {
+        let replies = &mut self.websocket.get_mut().replies;
+        if !replies.is_empty() {
+            let replies = std::mem::take(replies);
+            self.outgoing.push_back(Segment::raw(replies.into()));
+        }
     }
 
     /// Ends the connection so that the peer gets to read what was written last: closing a socket with unread input
