@@ -4,13 +4,18 @@ use std::io::{self, IsTerminal};
 
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    EnvFilter, fmt::MakeWriter, fmt::time::ChronoUtc, layer::SubscriberExt, util::SubscriberInitExt,
+    EnvFilter, filter::filter_fn, fmt::MakeWriter, fmt::time::ChronoUtc, layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use crate::config::{Log, LogFormat};
 
 /// RFC 3339, UTC, milliseconds.
 const TIMESTAMP: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
+
+/// Libraries whose traces show what passes through them: whole frames, and with them tokens and what people write. They are
+/// not traced, whatever `log.level` says.
+const NEVER_TRACED: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
 /// The log could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +54,11 @@ where
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_timer(ChronoUtc::new(TIMESTAMP.to_owned()));
-    let registry = tracing_subscriber::registry().with(filter);
+    let discreet = filter_fn(|event| {
+        let source = event.target().split("::").next().unwrap_or_default();
+        *event.level() < LevelFilter::TRACE || !NEVER_TRACED.contains(&source)
+    });
+    let registry = tracing_subscriber::registry().with(filter).with(discreet);
     Ok(match log.format {
         LogFormat::Text => Box::new(registry.with(layer.with_ansi(colours))),
         LogFormat::Json => Box::new(registry.with(layer.json().flatten_event(true).with_current_span(false))),

@@ -2,6 +2,7 @@
 
 mod doors;
 mod limits;
+mod random;
 mod subprotocols;
 
 use std::net::SocketAddr;
