@@ -144,6 +144,7 @@ impl Actor for Cluster {
                     .bus_up()
                     .set(if up { 1.0 } else { 0.0 });
                 if up {
+                    self.nodes.bus_is_up();
                     // Whatever was published meanwhile is missed: ask the store, for all rooms at once.
                     tokio::spawn(reconcile(self.rooms.clone(), None));
                 }
@@ -196,7 +197,9 @@ fn pass_on(rooms: &Rooms, people: &People, payload: &Bytes) {
         NodeMessage::Events { room, .. }
         | NodeMessage::Typing { room, .. }
         | NodeMessage::Read { room, .. }
-        | NodeMessage::Presence { room, .. } => room,
+        | NodeMessage::Presence { room, .. }
+        | NodeMessage::PresenceChange { room, .. }
+        | NodeMessage::PresenceAsk { room, .. } => room,
     };
     if let Some(room) = rooms.active(name)
         && !room.offer_bus(Arc::clone(&frame.node), frame.message, payload.len())

@@ -52,16 +52,39 @@ pub enum NodeMessage {
         /// The last `seq` read.
         seq: u64,
     },
-    /// Who is in the room on the sending node: the whole picture, not a difference, so that a lost one does no harm.
+    /// Who is in the room on the sending node: the whole picture.
     Presence {
         /// The room.
         room: RoomName,
+        /// Which of the sender's pictures of the room this is.
+        version: u64,
         /// People, not connections.
         count: u64,
         /// All of them, or none where `count` is above the limit for naming people.
         users: Vec<Person>,
         /// The sender has just opened the room and asks the others for their picture.
         ask: bool,
+    },
+    /// Who came and who went in the room on the sending node since one of its pictures. Without either the picture is
+    /// only renewed. Who does not know picture `base` asks for the whole.
+    PresenceChange {
+        /// The room.
+        room: RoomName,
+        /// The picture that changed.
+        base: u64,
+        /// What it is called now.
+        version: u64,
+        /// People who came.
+        joined: Vec<Person>,
+        /// Ids of people who went.
+        left: Vec<Arc<str>>,
+    },
+    /// A node is asked for its whole picture of the room.
+    PresenceAsk {
+        /// The room.
+        room: RoomName,
+        /// The node that is asked.
+        of: Arc<str>,
     },
     /// Something was taken away from somebody: a session, a right to come in.
     Accounts {

@@ -375,14 +375,32 @@ fn node_frame() -> impl Strategy<Value = NodeFrame> {
         (room(), person()).prop_map(|(room, user)| NodeMessage::Typing { room, user }),
         (room(), person(), seq()).prop_map(|(room, user, seq)| NodeMessage::Read { room, user, seq }),
         seq().prop_map(|version| NodeMessage::Accounts { version }),
-        (room(), any::<u64>(), people(), any::<bool>()).prop_map(|(room, count, users, ask)| {
-            NodeMessage::Presence {
+        (room(), any::<u64>(), any::<u64>(), people(), any::<bool>()).prop_map(
+            |(room, version, count, users, ask)| NodeMessage::Presence {
                 room,
+                version,
                 count,
                 users,
                 ask,
             }
-        }),
+        ),
+        (
+            room(),
+            any::<u64>(),
+            any::<u64>(),
+            people(),
+            prop::collection::vec(label(), 0..4)
+        )
+            .prop_map(
+                |(room, base, version, joined, left)| NodeMessage::PresenceChange {
+                    room,
+                    base,
+                    version,
+                    joined,
+                    left,
+                }
+            ),
+        (room(), label()).prop_map(|(room, of)| NodeMessage::PresenceAsk { room, of }),
     ];
     (label(), message).prop_map(|(node, message)| NodeFrame::new(node, message))
 }

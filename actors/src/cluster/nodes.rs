@@ -36,6 +36,7 @@ struct Inner {
     context: Arc<Context>,
     connections: Connections,
     since: u64,
+    started: Instant,
     draining: AtomicBool,
     registry: Mutex<Registry>,
     load: Mutex<LoadMeter>,
@@ -78,6 +79,7 @@ impl Nodes {
         let registry = Registry::new(Arc::clone(&settings.node), kept);
         Self(Arc::new(Inner {
             since: context.clock.now_ms(),
+            started: Instant::now(),
             context,
             connections,
             draining: AtomicBool::new(false),
@@ -121,6 +123,11 @@ impl Nodes {
         }
     }
 
+    /// The bus is up (again): the lease is renewed at once.
+    pub(super) fn bus_is_up(&self) {
+        self.0.changed.notify_one();
+    }
+
     /// Keeps this node's lease, and finds out about the others, for ever.
     pub(super) async fn keep(self, rooms: Rooms) {
         loop {
@@ -153,7 +160,10 @@ impl Nodes {
             Err(error) => {
                 // That the bus is down is in the log already.
                 tracing::debug!(%error, "the lease of this node was not renewed");
-                context.metrics.lease_renewals_failed().increment(1);
+                // A node that has just started is not connected yet.
+                if self.0.started.elapsed() >= settings.lease {
+                    context.metrics.lease_renewals_failed().increment(1);
+                }
                 return pause.min(RETRY);
             }
         };
@@ -166,9 +176,16 @@ impl Nodes {
         });
         let now = Instant::now().into_std();
         let mut registry = self.0.registry.lock();
+        let lapsed = registry.own_lapsed(now);
         let gone = registry.read(leases, now);
-        let next_end = registry.next_end().map_or(pause, |end| end - now);
+        let next_end = registry
+            .next_end()
+            .map_or(pause, |end| end.saturating_duration_since(now));
         drop(registry);
+        if lapsed {
+            // The others have let this node's people go.
+            rooms.tell_pictures();
+        }
         if !gone.is_empty() {
             tracing::info!(nodes = ?gone, "nodes have left the cluster");
             rooms.nodes_gone(&gone.into());

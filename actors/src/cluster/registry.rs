@@ -82,6 +82,11 @@ impl Registry {
         gone
     }
 
+    /// Whether this node's own lease had ended before it is renewed now.
+    pub(super) fn own_lapsed(&self, now: Instant) -> bool {
+        self.read_at.is_some_and(|at| now - at > self.lasts)
+    }
+
     /// When the bus should be asked at the latest, because some node is gone then if it has not renewed its lease.
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.others.values().map(|known| known.given_up_at).min()
@@ -194,6 +199,7 @@ mod tests {
         let begun = Instant::now();
         let mut registry = start(begun);
         let back = begun + Duration::from_secs(60);
+        assert!(registry.own_lapsed(back) && !registry.own_lapsed(begun + LASTS));
         assert_eq!(known(&registry, back), [""; 0]);
         assert!(
             registry.read(full(&["b"]), back).is_empty(),

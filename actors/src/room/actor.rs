@@ -133,6 +133,10 @@ pub(crate) enum RoomMsg {
     MarksSaved,
     PresenceDue(u64),
     PresenceRenew(u64),
+    /// Other nodes want this one's picture.
+    TellPicture,
+    /// It is time to send it.
+    PictureDue(u64),
     /// The leases of these nodes have ended.
     NodesGone(Arc<[Arc<str>]>),
     /// The other nodes have had the time to say who is there.

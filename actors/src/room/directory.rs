@@ -102,6 +102,13 @@ impl Rooms {
         }
     }
 
+    /// The other nodes may have forgotten who is here.
+    pub(crate) fn tell_pictures(&self) {
+        for room in self.with_members() {
+            room.cast(super::RoomMsg::TellPicture);
+        }
+    }
+
     /// The store has another history: all that is known of rooms is void.
     pub(crate) fn forget_all(&self) {
         for room in self.0.active.lock().values() {

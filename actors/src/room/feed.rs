@@ -287,16 +287,9 @@ impl Live {
             // Concerns no room.
             NodeMessage::Accounts { .. } => {}
             NodeMessage::Read { user, seq, .. } => self.show_read(cx, user, seq),
-            NodeMessage::Presence {
-                count, users, ask, ..
-            } => {
-                self.presence
-                    .set_remote(node, count, users, std::time::Instant::now());
-                self.presence_changed(cx);
-                if ask {
-                    self.tell_others(cx, false);
-                }
-            }
+            NodeMessage::Presence { .. }
+            | NodeMessage::PresenceChange { .. }
+            | NodeMessage::PresenceAsk { .. } => self.take_picture(cx, node, message),
         }
     }
 }

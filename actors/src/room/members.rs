@@ -48,6 +48,8 @@ pub(super) struct Live {
     pub(super) memos: Memos,
     pub(super) presence: Presence,
     pub(super) presence_due: bool,
+    /// Other nodes have asked for this one's picture, which they get in a moment.
+    pub(super) picture_due: bool,
     /// When members were last told who came and went.
     pub(super) presence_told: Option<Instant>,
     /// Whether the other nodes have had the time to send their pictures.
@@ -110,9 +112,10 @@ impl Live {
             fill: Fill::Idle,
             replays: Replays::new(),
             memos: Memos::default(),
-            presence: Presence::default(),
+            presence: Presence::new(),
             presence_due: false,
             presence_told: None,
+            picture_due: false,
             pictured: false,
             asking: Vec::new(),
             renewing: false,
@@ -198,7 +201,12 @@ impl Live {
             RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
             RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
             RoomMsg::NodesGone(nodes) => self.nodes_gone(cx, &nodes),
-            RoomMsg::PresenceDue(_) | RoomMsg::PresenceRenew(_) | RoomMsg::PicturesDue(_) => {}
+            RoomMsg::TellPicture => self.picture_wanted(cx),
+            RoomMsg::PictureDue(generation) if generation == self.generation => self.send_picture(cx),
+            RoomMsg::PresenceDue(_)
+            | RoomMsg::PresenceRenew(_)
+            | RoomMsg::PicturesDue(_)
+            | RoomMsg::PictureDue(_) => {}
             RoomMsg::Loaded(_) | RoomMsg::IdleDue | RoomMsg::AbsentDue | RoomMsg::Forget => {}
         }
     }
@@ -456,7 +464,9 @@ pub(super) fn publish(context: &Context, message: &NodeMessage, head: Option<u64
         NodeMessage::Events { room, .. }
         | NodeMessage::Typing { room, .. }
         | NodeMessage::Read { room, .. }
-        | NodeMessage::Presence { room, .. } => Topic::Room(room.clone()),
+        | NodeMessage::Presence { room, .. }
+        | NodeMessage::PresenceChange { room, .. }
+        | NodeMessage::PresenceAsk { room, .. } => Topic::Room(room.clone()),
         NodeMessage::Accounts { .. } => Topic::Cluster,
     };
     match NodeFrame::encode_message(&context.settings.node, message) {

@@ -6,25 +6,66 @@ use std::{
     time::{Duration, Instant},
 };
 
-use protocol::{Person, limits::MAX_PRESENCE_USERS};
+use protocol::{
+    Person,
+    limits::{MAX_PRESENCE_USERS, MAX_SEQ},
+};
 
 /// A node's picture that was not renewed for this long is forgotten: the node is gone, or has nobody here any more.
 pub(super) const PICTURE_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Pictures of so many people are sent whole; of larger ones, what changed.
+const SMALL_PICTURE: usize = 16;
+/// A node whose picture is not the one that its changes are about is asked for it at most this often.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// People in a room: those on this node by connection, those on other nodes by the picture that each sends.
 #[derive(Default)]
 pub(super) struct Presence {
     local: HashMap<Arc<str>, (Person, usize)>,
+    /// Who came (with the name) and who went since the others were last told.
+    untold: HashMap<Arc<str>, Option<Person>>,
+    /// Counts what the others were told.
+    version: u64,
+    /// Whether they were told names.
+    told_names: bool,
     remote: HashMap<Arc<str>, Picture>,
     shown: BTreeMap<Arc<str>, Person>,
     shown_count: u64,
-    local_changed: bool,
 }
 
 struct Picture {
+    version: u64,
     count: u64,
-    users: Vec<Person>,
+    users: HashMap<Arc<str>, Person>,
     seen: Instant,
+    asked: Option<Instant>,
+}
+
+/// What a node tells the others of its people in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News {
+    /// All of them, or only how many.
+    Whole(Whole),
+    /// What changed since `base`; nothing, where a picture is only renewed.
+    Change(Change),
+}
+
+/// A node's whole picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Whole {
+    pub(super) version: u64,
+    pub(super) count: u64,
+    pub(super) users: Vec<Person>,
+}
+
+/// A change of a node's picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) base: u64,
+    pub(super) version: u64,
+    pub(super) joined: Vec<Person>,
+    pub(super) left: Vec<Arc<str>>,
 }
 
 /// What changed since members were last told.
@@ -36,11 +77,20 @@ pub(super) struct Difference {
 }
 
 impl Presence {
+    /// Nobody, in a room that was not active here before: what was told of it then is not mistaken for what is told now.
+    pub(super) fn new() -> Self {
+        Self {
+            version: fastrand::u64(..MAX_SEQ / 2),
+            ..Self::default()
+        }
+    }
+
     /// A connection of `person` has come.
     pub(super) fn enter(&mut self, person: &Person) {
-        let changed = &mut self.local_changed;
         let entry = self.local.entry(Arc::clone(&person.id)).or_insert_with(|| {
-            *changed = true;
+            if self.untold.remove(&person.id).is_none() {
+                self.untold.insert(Arc::clone(&person.id), Some(person.clone()));
+            }
             (person.clone(), 0)
         });
         entry.1 += 1;
@@ -52,41 +102,124 @@ impl Presence {
             *connections -= 1;
             if *connections == 0 {
                 self.local.remove(&person.id);
-                self.local_changed = true;
+                if self.untold.remove(&person.id).is_none() {
+                    self.untold.insert(Arc::clone(&person.id), None);
+                }
             }
         }
     }
 
-    /// Whether this node's people changed since the last call.
-    pub(super) fn take_local_change(&mut self) -> bool {
-        std::mem::take(&mut self.local_changed)
+    /// What the others are to be told, if this node's people changed since they were. Small where little changed.
+    pub(super) fn news(&mut self, people_limit: u64) -> Option<News> {
+        if self.untold.is_empty() {
+            return None;
+        }
+        let names = self.names(people_limit);
+        let small = self.local.len() <= SMALL_PICTURE || self.untold.len() > self.local.len() / 2;
+        if !(names && self.told_names) || small {
+            return Some(News::Whole(self.whole(people_limit)));
+        }
+        let base = self.version;
+        self.version += 1;
+        let (mut joined, mut left) = (Vec::new(), Vec::new());
+        for (id, person) in self.untold.drain() {
+            match person {
+                Some(person) => joined.push(person),
+                None => left.push(id),
+            }
+        }
+        Some(News::Change(Change {
+            base,
+            version: self.version,
+            joined,
+            left,
+        }))
     }
 
-    /// What this node tells the others: how many, and who unless there are more than `people_limit`.
-    pub(super) fn local_picture(&self, people_limit: u64) -> (u64, Vec<Person>) {
-        let count = self.local.len() as u64;
-        let users = if count > people_limit {
-            Vec::new()
-        } else {
-            self.local.values().map(|l| l.0.clone()).collect()
-        };
-        (count, users)
+    /// What the others are told from time to time, so that they do not forget this node's people.
+    pub(super) fn renewal(&mut self, people_limit: u64) -> News {
+        if let Some(news) = self.news(people_limit) {
+            return news;
+        }
+        if self.local.len() <= SMALL_PICTURE || !self.told_names {
+            return News::Whole(self.whole(people_limit));
+        }
+        News::Change(Change {
+            base: self.version,
+            version: self.version,
+            joined: Vec::new(),
+            left: Vec::new(),
+        })
+    }
+
+    /// This node's picture for who does not know it: how many, and who unless there are more than `people_limit`.
+    pub(super) fn whole(&mut self, people_limit: u64) -> Whole {
+        if !self.untold.is_empty() {
+            self.untold.clear();
+            self.version += 1;
+        }
+        self.told_names = self.names(people_limit);
+        let people = self.local.values().map(|(person, _)| person.clone());
+        Whole {
+            version: self.version,
+            count: self.local.len() as u64,
+            users: people.filter(|_| self.told_names).collect(),
+        }
+    }
+
+    fn names(&self, people_limit: u64) -> bool {
+        self.local.len() as u64 <= people_limit
     }
 
     /// Another node tells what it sees.
-    pub(super) fn set_remote(&mut self, node: Arc<str>, count: u64, users: Vec<Person>, now: Instant) {
-        if count == 0 {
+    pub(super) fn set_remote(&mut self, node: Arc<str>, whole: Whole, now: Instant) {
+        if whole.count == 0 {
             self.remote.remove(&node);
-        } else {
-            self.remote.insert(
-                node,
-                Picture {
-                    count,
-                    users,
-                    seen: now,
-                },
-            );
+            return;
         }
+        let users = whole.users.into_iter();
+        let picture = Picture {
+            version: whole.version,
+            count: whole.count,
+            users: users.map(|person| (Arc::clone(&person.id), person)).collect(),
+            seen: now,
+            asked: None,
+        };
+        self.remote.insert(node, picture);
+    }
+
+    /// Another node tells what changed. Returns whether that is about another picture than the one that is known here: then
+    /// the node is to be asked for its own.
+    pub(super) fn change_remote(&mut self, node: &Arc<str>, change: Change, now: Instant) -> bool {
+        let picture = self.remote.entry(Arc::clone(node)).or_insert_with(|| Picture {
+            // Never a version.
+            version: u64::MAX,
+            count: 0,
+            users: HashMap::new(),
+            seen: now,
+            asked: None,
+        });
+        picture.seen = now;
+        if picture.version == change.version {
+            return false;
+        }
+        if picture.version != change.base {
+            let due = picture.asked.is_none_or(|asked| now - asked >= ASK_AGAIN_AFTER);
+            if due {
+                picture.asked = Some(now);
+            }
+            return due;
+        }
+        picture.version = change.version;
+        for id in &change.left {
+            picture.users.remove(id);
+        }
+        let joined = change.joined.into_iter();
+        picture
+            .users
+            .extend(joined.map(|person| (Arc::clone(&person.id), person)));
+        picture.count = picture.users.len() as u64;
+        false
     }
 
     /// Forgets what these nodes told. Returns whether they had told anything.
@@ -113,8 +246,8 @@ impl Presence {
         let elsewhere: HashSet<&str> = self
             .remote
             .values()
-            .flat_map(|picture| &picture.users)
-            .map(|person| &*person.id)
+            .flat_map(|picture| picture.users.keys())
+            .map(|id| &**id)
             .filter(|id| !self.local.contains_key(*id))
             .collect();
         unnamed + (self.local.len() + elsewhere.len()) as u64
@@ -157,7 +290,7 @@ impl Presence {
 
     fn named(&self) -> BTreeMap<Arc<str>, Person> {
         let local = self.local.values().map(|(person, _)| person);
-        let remote = self.remote.values().flat_map(|picture| &picture.users);
+        let remote = self.remote.values().flat_map(|picture| picture.users.values());
         remote
             .chain(local)
             .map(|person| (Arc::clone(&person.id), person.clone()))
@@ -176,6 +309,14 @@ mod tests {
         }
     }
 
+    fn whole(people: &[&str]) -> Whole {
+        Whole {
+            version: 1,
+            count: people.len() as u64,
+            users: people.iter().map(|id| person(id)).collect(),
+        }
+    }
+
     fn ids(people: &[Person]) -> Vec<&str> {
         people.iter().map(|person| &*person.id).collect()
     }
@@ -185,13 +326,13 @@ mod tests {
         let mut presence = Presence::default();
         presence.enter(&person("a"));
         presence.enter(&person("a"));
-        presence.set_remote("n2".into(), 2, vec![person("a"), person("b")], Instant::now());
+        presence.set_remote("n2".into(), whole(&["a", "b"]), Instant::now());
         assert_eq!(presence.count(), 2);
         presence.exit(&person("a"));
         assert_eq!(presence.count(), 2);
         presence.exit(&person("a"));
         assert_eq!(presence.count(), 2, "still on the other node");
-        presence.set_remote("n2".into(), 0, vec![], Instant::now());
+        presence.set_remote("n2".into(), whole(&[]), Instant::now());
         assert_eq!(presence.count(), 0);
     }
 
@@ -199,7 +340,7 @@ mod tests {
     fn a_node_that_falls_silent_is_forgotten() {
         let mut presence = Presence::default();
         let now = Instant::now();
-        presence.set_remote("n2".into(), 1, vec![person("b")], now);
+        presence.set_remote("n2".into(), whole(&["b"]), now);
         presence.expire(now + PICTURE_LIFETIME / 2);
         assert_eq!(presence.count(), 1);
         presence.expire(now + PICTURE_LIFETIME);
@@ -210,8 +351,8 @@ mod tests {
     fn a_node_that_is_gone_takes_its_people_with_it() {
         let mut presence = Presence::default();
         presence.enter(&person("a"));
-        presence.set_remote("n2".into(), 2, vec![person("a"), person("b")], Instant::now());
-        presence.set_remote("n3".into(), 1, vec![person("c")], Instant::now());
+        presence.set_remote("n2".into(), whole(&["a", "b"]), Instant::now());
+        presence.set_remote("n3".into(), whole(&["c"]), Instant::now());
         presence.difference(9);
         assert!(!presence.forget_nodes(&["n4".into()]));
         assert!(presence.forget_nodes(&["n2".into(), "n4".into()]));
@@ -220,22 +361,107 @@ mod tests {
     }
 
     #[test]
-    fn only_a_persons_first_and_last_connection_change_the_picture() {
-        let mut presence = Presence::default();
+    fn only_a_persons_first_and_last_connection_are_news() {
+        let mut presence = Presence::new();
         let mut after = |act: fn(&mut Presence)| {
             act(&mut presence);
-            presence.take_local_change()
+            presence.news(9).is_some()
         };
         assert!(after(|p| p.enter(&person("a"))));
         assert!(!after(|p| p.enter(&person("a"))));
         assert!(!after(|p| p.set_remote(
             "n2".into(),
-            1,
-            vec![person("b")],
+            whole(&["b"]),
             Instant::now()
         )));
         assert!(!after(|p| p.exit(&person("a"))));
         assert!(after(|p| p.exit(&person("a"))));
+        assert!(!after(|p| {
+            p.enter(&person("c"));
+            p.exit(&person("c"));
+        }));
+    }
+
+    /// Passes news from one node to another; what is asked for is sent.
+    fn pass(from: &mut Presence, to: &mut Presence, news: News, now: Instant) -> bool {
+        let asks = match news {
+            News::Whole(whole) => {
+                to.set_remote("n1".into(), whole, now);
+                false
+            }
+            News::Change(change) => to.change_remote(&"n1".into(), change, now),
+        };
+        if asks {
+            to.set_remote("n1".into(), from.whole(u64::MAX), now);
+        }
+        asks
+    }
+
+    #[test]
+    fn of_many_people_only_what_changed_is_told() {
+        let (mut here, mut there, mut now) = (Presence::new(), Presence::new(), Instant::now());
+        for number in 0..10_000 {
+            here.enter(&person(&format!("p{number}")));
+        }
+        let first = here.news(u64::MAX).unwrap();
+        assert!(matches!(&first, News::Whole(whole) if whole.users.len() == 10_000));
+        assert!(!pass(&mut here, &mut there, first, now));
+
+        here.enter(&person("new"));
+        here.exit(&person("p7"));
+        let news = here.news(u64::MAX).unwrap();
+        let News::Change(change) = &news else {
+            panic!("{news:?}")
+        };
+        assert_eq!(
+            (ids(&change.joined), &change.left),
+            (vec!["new"], &vec!["p7".into()])
+        );
+        assert!(!pass(&mut here, &mut there, news.clone(), now));
+        assert_eq!(there.count(), 10_000);
+        assert!(there.named().contains_key("new") && !there.named().contains_key("p7"));
+        assert!(!pass(&mut here, &mut there, news, now), "told twice");
+        assert_eq!(there.count(), 10_000);
+
+        // One is lost: the next one, be it only a renewal, shows it.
+        here.enter(&person("lost"));
+        drop(here.news(u64::MAX));
+        now += Duration::from_secs(10);
+        let renewal = here.renewal(u64::MAX);
+        assert!(matches!(&renewal, News::Change(change) if change.joined.is_empty()));
+        assert!(pass(&mut here, &mut there, renewal.clone(), now));
+        assert!(there.named().contains_key("lost"));
+        assert!(!pass(&mut here, &mut there, renewal, now), "it is known now");
+
+        // Who knows nothing of a node asks it, and not again and again.
+        let mut fresh = Presence::new();
+        let News::Change(change) = here.renewal(u64::MAX) else {
+            panic!()
+        };
+        assert!(fresh.change_remote(&"n1".into(), change.clone(), now));
+        assert!(!fresh.change_remote(&"n1".into(), change.clone(), now));
+        assert!(fresh.change_remote(&"n1".into(), change, now + ASK_AGAIN_AFTER));
+        assert_eq!(fresh.count(), 0);
+    }
+
+    #[test]
+    fn above_the_limit_only_the_number_is_told() {
+        let mut presence = Presence::new();
+        for number in 0..30 {
+            presence.enter(&person(&format!("p{number}")));
+        }
+        let numbered = |news: Option<News>| match news {
+            Some(News::Whole(whole)) => (whole.count, whole.users.len()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(numbered(presence.news(20)), (30, 0));
+        presence.exit(&person("p0"));
+        assert_eq!(numbered(presence.news(20)), (29, 0));
+        assert_eq!(numbered(Some(presence.renewal(20))), (29, 0));
+        for number in 1..10 {
+            presence.exit(&person(&format!("p{number}")));
+        }
+        assert_eq!(numbered(presence.news(20)), (20, 20), "names again");
     }
 
     #[test]

@@ -10,12 +10,15 @@ use protocol::{NodeMessage, ServerFrame, server::Done};
 use super::{
     actor::{Cx, RoomMsg},
     members::{Live, publish},
-    presence::PICTURE_LIFETIME,
+    presence::{Change, News, PICTURE_LIFETIME, Whole},
 };
 use crate::answer::Answer;
 
 /// Members are told who came and went at most this often.
 const PRESENCE_PACE: Duration = Duration::from_secs(1);
+
+/// A picture that other nodes want is sent after this; who opens a room waits a little longer for it.
+const PICTURE_AFTER: Duration = Duration::from_millis(40);
 
 impl Live {
     /// Says who is in the room over the whole cluster, which is known a moment after this node begins to follow it.
@@ -74,11 +77,11 @@ impl Live {
         }
         let now = Instant::now();
         self.presence.expire(now);
-        // Others need not hear again what they told this node.
-        if self.presence.take_local_change() {
-            self.tell_others(cx, false);
-        }
         let limit = cx.context.settings.presence_people;
+        // The others need not hear again what they told this node.
+        if let Some(news) = self.presence.news(limit) {
+            publish_news(cx, news, false);
+        }
         if let Some(difference) = self.presence.difference(limit) {
             let (joined, left) = difference.people.unzip();
             let count = difference.count;
@@ -98,7 +101,8 @@ impl Live {
     /// Renews this node's picture well within its lifetime, and looks at the other nodes' pictures again.
     pub(super) fn renew_presence(&mut self, cx: &Cx<'_>) {
         if self.is_followed() {
-            self.tell_others(cx, false);
+            let news = self.presence.renewal(cx.context.settings.presence_people);
+            publish_news(cx, news, false);
             self.presence_changed(cx);
             self.forget_absent(cx.context.clock.now_ms());
             cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
@@ -107,18 +111,91 @@ impl Live {
         }
     }
 
-    /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
-    pub(super) fn tell_others(&self, cx: &Cx<'_>, ask: bool) {
-        let (count, users) = self.presence.local_picture(cx.context.settings.presence_people);
-        publish(
-            cx.context,
-            &NodeMessage::Presence {
-                room: cx.room.name().clone(),
+    /// What another node tells of its people, or asks about those of this one.
+    pub(super) fn take_picture(&mut self, cx: &Cx<'_>, node: Arc<str>, message: NodeMessage) {
+        let now = Instant::now();
+        match message {
+            NodeMessage::Presence {
+                version,
                 count,
                 users,
                 ask,
-            },
-            None,
-        );
+                ..
+            } => {
+                let whole = Whole {
+                    version,
+                    count,
+                    users,
+                };
+                self.presence.set_remote(node, whole, now);
+                self.presence_changed(cx);
+                if ask {
+                    self.picture_wanted(cx);
+                }
+            }
+            NodeMessage::PresenceChange {
+                base,
+                version,
+                joined,
+                left,
+                ..
+            } => {
+                let change = Change {
+                    base,
+                    version,
+                    joined,
+                    left,
+                };
+                if self.presence.change_remote(&node, change, now) {
+                    let room = cx.room.name().clone();
+                    publish(cx.context, &NodeMessage::PresenceAsk { room, of: node }, None);
+                }
+                self.presence_changed(cx);
+            }
+            NodeMessage::PresenceAsk { of, .. } if *of == *cx.context.settings.node => {
+                self.picture_wanted(cx);
+            }
+            _ => {}
+        }
     }
+
+    /// Another node wants this one's picture. Many that want it in the same moment get one.
+    pub(super) fn picture_wanted(&mut self, cx: &Cx<'_>) {
+        if !self.picture_due {
+            self.picture_due = true;
+            cx.after(PICTURE_AFTER, RoomMsg::PictureDue(self.generation));
+        }
+    }
+
+    pub(super) fn send_picture(&mut self, cx: &Cx<'_>) {
+        self.picture_due = false;
+        self.tell_others(cx, false);
+    }
+
+    /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
+    pub(super) fn tell_others(&mut self, cx: &Cx<'_>, ask: bool) {
+        let whole = self.presence.whole(cx.context.settings.presence_people);
+        publish_news(cx, News::Whole(whole), ask);
+    }
+}
+
+fn publish_news(cx: &Cx<'_>, news: News, ask: bool) {
+    let room = cx.room.name().clone();
+    let message = match news {
+        News::Whole(whole) => NodeMessage::Presence {
+            room,
+            version: whole.version,
+            count: whole.count,
+            users: whole.users,
+            ask,
+        },
+        News::Change(change) => NodeMessage::PresenceChange {
+            room,
+            base: change.base,
+            version: change.version,
+            joined: change.joined,
+            left: change.left,
+        },
+    };
+    publish(cx.context, &message, None);
 }

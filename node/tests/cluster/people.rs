@@ -1,9 +1,14 @@
 //! What is not in the log, over several nodes: who is there, who types, who has read.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use actors::memory::Faults;
 use load_tests::client::{Client, Options};
 use protocol::{Codec, JoinFrom, ServerFrame};
+use tokio::time::sleep;
 
 use crate::support::*;
 
@@ -85,7 +90,7 @@ pub(crate) async fn count_is(client: &mut Client, room: &protocol::RoomName, cou
             tokio::time::Instant::now() < deadline,
             "{counted} people instead of {count}"
         );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -133,5 +138,55 @@ async fn presence_counts_people_over_the_cluster() {
     assert!(left.await.unwrap() <= 3);
     for client in [&mut ann, &mut ben] {
         count_is(client, &room, 2).await;
+    }
+}
+
+#[tokio::test]
+async fn of_many_people_changes_are_told_and_a_lost_one_is_made_good() {
+    let cluster = Cluster::start(2, &settings(&[])).await;
+    let room = room("many");
+    let mut ann = member(&cluster.url(1), Codec::Json, "Ann", &room).await;
+    let mut there = Vec::new();
+    for number in 0..24 {
+        there.push(member(&cluster.url(0), Codec::Msgpack, &format!("P{number}"), &room).await);
+    }
+    count_is(&mut ann, &room, 25).await;
+    let id = |client: &Client| client.welcome().unwrap().user.id.clone();
+    let gone = id(&there.remove(3));
+    there.push(member(&cluster.url(0), Codec::Json, "New", &room).await);
+    let new = id(&there[23]);
+    let told = ann.wait_for("one has gone", |frame| match frame {
+        ServerFrame::Presence { left: Some(left), .. } => left.iter().find(|p| p.id == gone).map(|_| ()),
+        _ => None,
+    });
+    told.await.unwrap();
+    count_is(&mut ann, &room, 25).await;
+
+    // What changes now, nobody hears of; with the next change it is noticed.
+    let lose_all = Faults {
+        drop: 1.0,
+        ..Faults::default()
+    };
+    cluster.hub.set_faults(1, lose_all);
+    there.truncate(22);
+    there.push(member(&cluster.url(0), Codec::Json, "Unheard", &room).await);
+    sleep(Duration::from_millis(1_500)).await;
+    cluster.hub.set_faults(1, Faults::default());
+    there.push(member(&cluster.url(0), Codec::Json, "Heard", &room).await);
+    until_named(&mut ann, &room, &[id(&there[22]), id(&there[23])], &[new, gone]).await;
+    count_is(&mut ann, &room, 25).await;
+}
+
+/// Waits until these people are in the room, and those are not.
+async fn until_named(client: &mut Client, room: &protocol::RoomName, here: &[Arc<str>], gone: &[Arc<str>]) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let (_, users) = client.presence(room).await.unwrap();
+        let named = |id: &Arc<str>| users.iter().any(|person| person.id == *id);
+        if here.iter().all(named) && !gone.iter().any(named) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{users:?}");
+        sleep(Duration::from_millis(50)).await;
     }
 }

@@ -257,6 +257,7 @@ pub(crate) fn node() -> Vec<(String, NodeFrame)> {
             "presence",
             NodeMessage::Presence {
                 room: room(),
+                version: 41,
                 count: 2,
                 users: vec![ada(), bob()],
                 ask: false,
@@ -266,9 +267,27 @@ pub(crate) fn node() -> Vec<(String, NodeFrame)> {
             "presence.ask",
             NodeMessage::Presence {
                 room: room(),
+                version: 41,
                 count: 0,
                 users: vec![],
                 ask: true,
+            },
+        ),
+        (
+            "presence.change",
+            NodeMessage::PresenceChange {
+                room: room(),
+                base: 41,
+                version: 42,
+                joined: vec![ada()],
+                left: vec!["u_bob".into()],
+            },
+        ),
+        (
+            "presence.ask-one",
+            NodeMessage::PresenceAsk {
+                room: room(),
+                of: "n2".into(),
             },
         ),
         ("accounts", NodeMessage::Accounts { version: 7 }),
