@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::lab::HaProxyOptions;
 
+/// Nodes ask each client to move within a second, however short their drain is.
+const SHORTEST_DRAIN: Duration = Duration::from_secs(4);
+/// What is left of the deregistration delay behind a drain that takes all of its time, for ending.
+const SHORTEST_ROOM: Duration = Duration::from_secs(1);
+
 /// Numbers of the stack, as they are at rest. [`GroupSettings::scaled`] makes waits shorter, so that minutes pass in
 /// seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,22 +61,30 @@ impl Default for GroupSettings {
 }
 
 impl GroupSettings {
-    /// The same, `factor` times as fast. Not the idle timeout: what it is held against, the nodes' pings, is not either.
+    /// The same, `factor` times as fast. Not the idle timeout: what it is held against, the nodes' pings, is not either. And a
+    /// drain is given four seconds at least, and a second to end in.
     #[must_use]
     pub fn scaled(mut self, factor: u32) -> Self {
         let factor = factor.max(1);
+        // Negative in a stack whose nodes are cut off while they drain.
+        let room = self
+            .deregistration_delay
+            .checked_sub(self.pause_before_drain + self.drain);
         for wait in [
             &mut self.check_interval,
             &mut self.deregistration_delay,
             &mut self.deregistration_lag,
             &mut self.pause_before_drain,
-            &mut self.drain,
             &mut self.boot,
         ] {
             *wait /= factor;
         }
         // The configuration of nodes knows whole seconds.
-        self.drain = Duration::from_secs(self.drain.as_secs().max(1));
+        self.drain = Duration::from_secs(self.drain.as_secs() / u64::from(factor)).max(SHORTEST_DRAIN);
+        if let Some(room) = room {
+            let room = (room / factor).max(SHORTEST_ROOM);
+            self.deregistration_delay = self.pause_before_drain + self.drain + room;
+        }
         self
     }
 
@@ -84,5 +97,30 @@ impl GroupSettings {
             idle_timeout: self.idle_timeout,
             max_connections: 4_000,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_into_the_delay_fits_into_a_shorter_one() {
+        for factor in [1, 2, 10, 30] {
+            let settings = GroupSettings::default().scaled(factor);
+            let needed = settings.pause_before_drain + settings.drain;
+            assert!(needed < settings.deregistration_delay, "{factor}: {settings:?}");
+        }
+        assert_eq!(GroupSettings::default().scaled(1), GroupSettings::default());
+    }
+
+    #[test]
+    fn a_delay_that_is_too_short_stays_too_short() {
+        let wrong = GroupSettings {
+            deregistration_delay: Duration::from_secs(30),
+            ..GroupSettings::default()
+        };
+        let settings = wrong.scaled(10);
+        assert!(settings.pause_before_drain + settings.drain > settings.deregistration_delay);
     }
 }

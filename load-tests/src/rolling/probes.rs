@@ -23,7 +23,7 @@ const PAGE_EVERY: Duration = Duration::from_millis(50);
 /// From one newcomer to the next.
 const NEWCOMER_EVERY: Duration = Duration::from_millis(100);
 /// What takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Failures whose reason is kept.
 const KEPT_REASONS: usize = 5;
 
