@@ -20,7 +20,8 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
         mkdir -p "${manifest%/*}/src" \
         && : > "${manifest%/*}/src/lib.rs" \
         && echo 'fn main() {}' > "${manifest%/*}/src/main.rs" || exit 1; \
-    done
+    done \
+    && find . -exec touch --date=@0 {} +
 
 FROM ${BUILDER_IMAGE} AS dependencies
 # For a build that is done sooner and runs slower, as tests want it; when not given, the profile in Cargo.toml holds.
@@ -35,6 +36,11 @@ RUN cargo build --locked --release --package node \
     && cargo clean --locked --release --package node --package actors --package protocol
 
 FROM dependencies AS build
+# Again: not every builder hands them on from stage to stage.
+ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS
+ARG CARGO_PROFILE_RELEASE_DEBUG
+ARG CARGO_PROFILE_RELEASE_LTO
+ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
 COPY protocol protocol
 COPY actors actors
 COPY node node
