@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{chaos, check, lab, rolling, smoke};
+use crate::{chaos, check, faults, lab, rolling, smoke};
 
 /// Runs Hubbub's heavier tests, and servers to run tests against.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ enum Command {
     Smoke(smoke::SmokeArgs),
     /// Starts a cluster of real processes, harms it in every way while people talk, and checks every promise.
     Chaos(chaos::ChaosArgs),
+    /// Does one thing to a cluster of real processes under load, and measures what it does to people.
+    Faults(faults::FaultsArgs),
     /// Checks what the clients of a run wrote down, against the store and against one another.
     Check(check::CheckArgs),
     /// Replaces every node of a small cluster behind a load balancer while people talk: nobody may notice.
@@ -42,6 +44,7 @@ impl Cli {
         match self.command {
             Command::Smoke(args) => smoke::run(args).await,
             Command::Chaos(args) => Box::pin(chaos::run(args)).await,
+            Command::Faults(args) => Box::pin(faults::run(args)).await,
             Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Rolling(args) => Box::pin(rolling::run(args)).await,
             Command::Lab { command } => lab::run(&command).await,

@@ -4,6 +4,7 @@ pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod faults;
 pub mod group;
 pub mod journal;
 pub mod lab;

@@ -82,6 +82,17 @@ pub struct Member {
     pub rooms: Vec<RoomName>,
 }
 
+/// How people talk.
+#[derive(Debug, Clone, Copy)]
+pub struct Topic {
+    /// Things that all together write a second, in the mean.
+    pub rate: f64,
+    /// Whether there are edits, deletes and reactions among them.
+    pub mixed: bool,
+    /// The longest text, in bytes, about; the mean is half of it.
+    pub text_bytes: usize,
+}
+
 /// Talk that goes on until it is stopped.
 #[derive(Debug)]
 pub struct Talk {
@@ -150,9 +161,8 @@ impl Crowd {
         self.said.load(Ordering::Relaxed)
     }
 
-    /// Lets people talk: `rate` things a second, at random times that do not depend on how fast anybody answers; mostly
-    /// messages, with `mixed` also edits, deletes and reactions.
-    pub fn talk(self: &Arc<Self>, rate: f64, mixed: bool) -> Talk {
+    /// Lets people talk, at random times that do not depend on how fast anybody answers.
+    pub fn talk(self: &Arc<Self>, topic: Topic) -> Talk {
         let on = Arc::new(AtomicBool::new(true));
         let (crowd, goes_on) = (Arc::clone(self), Arc::clone(&on));
         let task = tokio::spawn(async move {
@@ -160,16 +170,16 @@ impl Crowd {
             let mut due = Instant::now();
             while goes_on.load(Ordering::Relaxed) {
                 // Poisson arrivals.
-                let gap = -(1.0 - rng.f64()).ln() / rate.max(0.001);
+                let gap = -(1.0 - rng.f64()).ln() / topic.rate.max(0.001);
                 due += Duration::from_secs_f64(gap.min(10.0));
                 sleep_until(due).await;
-                crowd.say(&mut rng, due, mixed);
+                crowd.say(&mut rng, due, topic);
             }
         });
         Talk { task, on }
     }
 
-    fn say(&self, rng: &mut Rng, due: Instant, mixed: bool) {
+    fn say(&self, rng: &mut Rng, due: Instant, topic: Topic) {
         let Some(member) = rng.choice(&self.members) else {
             return;
         };
@@ -177,12 +187,14 @@ impl Crowd {
             return;
         };
         let number = self.said.fetch_add(1, Ordering::Relaxed);
-        let padding = "la ".repeat(rng.usize(1..60));
+        let padding = "la ".repeat(rng.usize(0..=topic.text_bytes / 3));
         let text: Arc<str> = format!("{number} by {}: {padding}", member.number).into();
         let what = match rng.u32(0..100) {
-            0..6 if mixed => What::EditLast(text),
-            6..8 if mixed => What::DeleteLast,
-            8..16 if mixed => What::React(if rng.bool() { "+1" } else { "♥" }.into(), rng.u32(0..4) > 0),
+            0..6 if topic.mixed => What::EditLast(text),
+            6..8 if topic.mixed => What::DeleteLast,
+            8..16 if topic.mixed => {
+                What::React(if rng.bool() { "+1" } else { "♥" }.into(), rng.u32(0..4) > 0)
+            }
             _ => What::Say(text),
         };
         member.client.order(Order::Write(Write {

@@ -8,9 +8,10 @@ mod schedule;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-pub use crowd::{Crowd, CrowdOptions, Member, Talk};
+pub use crowd::{Crowd, CrowdOptions, Member, Talk, Topic};
 pub use fault::{Fault, FaultKind};
 pub use report::{ChaosReport, Verdict};
+pub(crate) use run::{Folder, SETTLE_WITHIN, checked, say};
 pub use schedule::{Pace, Round, Schedule};
 
 /// Starts a cluster of real processes, harms it in every way while people talk, and checks every promise.

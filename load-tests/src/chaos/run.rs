@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ChaosArgs, ChaosReport, Crowd, CrowdOptions, Round, Schedule, Verdict,
+    ChaosArgs, ChaosReport, Crowd, CrowdOptions, Round, Schedule, Topic, Verdict,
     fault::{Fault, all_ready},
 };
 use crate::{
@@ -119,7 +119,11 @@ async fn on_stage(args: &ChaosArgs, seed: u64, stage: &Stage, folder: &Path) -> 
         "{} clients are in {} rooms",
         options.clients, options.rooms
     ));
-    let talk = crowd.talk(args.rate, true);
+    let talk = crowd.talk(Topic {
+        rate: args.rate,
+        mixed: true,
+        text_bytes: 180,
+    });
     let mut running = Running {
         args,
         stage,

@@ -645,7 +645,7 @@ async fn a_store_of_either_kind_is_read() {
     let lite = sqlx::SqlitePool::connect(&format!("{sqlite}?mode=rwc"))
         .await
         .unwrap();
-    let post = sqlx::PgPool::connect(postgres.url()).await.unwrap();
+    let post = Box::pin(sqlx::PgPool::connect(postgres.url())).await.unwrap();
     for statement in TABLES {
         sqlx::query(*statement).execute(&lite).await.unwrap();
         sqlx::query(*statement).execute(&post).await.unwrap();
