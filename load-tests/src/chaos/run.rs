@@ -107,7 +107,7 @@ fn stage_options(args: &ChaosArgs, seed: u64) -> StageOptions {
 
 async fn on_stage(args: &ChaosArgs, seed: u64, stage: &Stage, folder: &Path) -> anyhow::Result<ChaosReport> {
     let journal = Journal::create(folder, "clients")?;
-    let witness = Witness::start(stage.database(), Journal::create(folder, "witness")?.scribe(0))?;
+    let witness = Witness::start(stage.database(), Journal::create(folder, "witness")?)?;
     let options = CrowdOptions {
         clients: args.clients,
         rooms: args.rooms.unwrap_or(args.clients.div_ceil(20)),
@@ -145,7 +145,7 @@ async fn on_stage(args: &ChaosArgs, seed: u64, stage: &Stage, folder: &Path) -> 
     if unfinished > 0 {
         verdict.troubles.push(format!("{unfinished} clients did not end"));
     }
-    drop(witness);
+    witness.stop().await?;
     journal.close()?;
     std::fs::write(folder.join(FAULTS_FILE), serde_json::to_string_pretty(&windows)?)?;
     let check = checked(stage, folder).await?;

@@ -127,7 +127,7 @@ async fn play(
     folder: &std::path::Path,
 ) -> anyhow::Result<Outcome> {
     let journal = Journal::create(folder, "clients")?;
-    let witness = Witness::start(stage.database(), Journal::create(folder, "witness")?.scribe(0))?;
+    let witness = Witness::start(stage.database(), Journal::create(folder, "witness")?)?;
     let options = setup.crowd(args.seed);
     let crowd = Crowd::gather(&stage.targets(), &journal, &options, Duration::from_secs(180)).await?;
     say(&format!("{} clients are in {} rooms", setup.clients, setup.rooms));
@@ -163,6 +163,7 @@ async fn play(
     if unfinished > 0 {
         verdict.troubles.push(format!("{unfinished} clients did not end"));
     }
+    witness.stop().await?;
     journal.close()?;
     std::fs::write(folder.join(FAULTS_FILE), serde_json::to_string_pretty(&windows)?)?;
     let check = checked(stage, folder).await?;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::{task::JoinHandle, time::timeout};
 
-use crate::journal::{Scribe, What};
+use crate::journal::{Journal, What};
 
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_millis(50);
@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Witness {
     pool: PgPool,
+    journal: Journal,
     task: JoinHandle<()>,
 }
 
@@ -24,10 +25,10 @@ impl Witness {
     ///
     /// # Errors
     /// When `url` is none.
-    pub fn start(url: &str, scribe: Scribe) -> anyhow::Result<Self> {
+    pub fn start(url: &str, journal: Journal) -> anyhow::Result<Self> {
         let options = PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE);
         let pool = options.connect_lazy(url)?;
-        let looking = pool.clone();
+        let (looking, scribe) = (pool.clone(), journal.scribe(0));
         let task = tokio::spawn(async move {
             loop {
                 let began = scribe.clock().now_us();
@@ -39,7 +40,7 @@ impl Witness {
                 tokio::time::sleep(EVERY).await;
             }
         });
-        Ok(Self { pool, task })
+        Ok(Self { pool, journal, task })
     }
 
     /// The heads of all rooms.
@@ -48,6 +49,17 @@ impl Witness {
     /// When the store does not answer.
     pub async fn heads(&self) -> anyhow::Result<HashMap<String, u64>> {
         Ok(timeout(PATIENCE, heads(&self.pool)).await??.into_iter().collect())
+    }
+
+    /// Ends it; all that it saw is then on disk.
+    ///
+    /// # Errors
+    /// When its journal could not be written.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.task.abort();
+        // That it was cancelled is what was wanted.
+        let _ = (&mut self.task).await;
+        self.journal.close()
     }
 
     /// Transactions of this database so far, as Postgres counts them: every statement outside of one is one. Its own are
