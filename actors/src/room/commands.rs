@@ -92,6 +92,11 @@ impl Live {
         }
         let store = Arc::clone(&cx.context.store);
         let room = cx.room.clone();
+        // Recent events are still read while the store is down.
+        let recent = self.log.ring().page(page);
+        if let (Some(recent), false) = (&recent, cx.context.clock.is_up()) {
+            return answer.done(page_of_ring(recent));
+        }
         let read = async move {
             let request = PageRequest {
                 bound: page.bound,
@@ -100,7 +105,10 @@ impl Live {
             };
             match store.page(room.name(), request).await {
                 Ok(page) => answer.done(Done::page(None, page.events, page.more)),
-                Err(error) => answer.refuse_by_store(&error),
+                Err(error) => match recent {
+                    Some(recent) => answer.done(page_of_ring(&recent)),
+                    None => answer.refuse_by_store(&error),
+                },
             }
         };
         Self::behind_writes(cx, || drop(tokio::spawn(read)));
@@ -280,4 +288,9 @@ fn read_mark(cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
             Err(error) => answer.refuse_by_store(&error),
         }
     });
+}
+
+fn page_of_ring((events, more): &(Vec<Arc<Event>>, bool)) -> Done {
+    let events = events.iter().map(|event| Event::clone(event)).collect();
+    Done::page(None, events, *more)
 }
