@@ -60,7 +60,7 @@ impl Ring {
     pub(super) fn page(&self, page: Page) -> Option<(Vec<Arc<Event>>, bool)> {
         let (first, last) = (self.events.front()?.seq, self.events.back()?.seq);
         let (from, to) = match page.bound {
-            PageBound::Newest => (last.saturating_sub(page.limit - 1), last),
+            PageBound::Newest => ((last + 1).saturating_sub(page.limit), last),
             PageBound::Before(before) => (before.saturating_sub(page.limit), before.checked_sub(1)?),
             PageBound::After(after) => (after + 1, (after + page.limit).min(last)),
         };
