@@ -201,7 +201,10 @@ def scaling_by_cpu_and_connections(templates):
     assert (cpu["TargetValue"], cpu["PredefinedMetricSpecification"]["PredefinedMetricType"]) == (70, "ASGAverageCPUUtilization")
     (people,) = [one["CustomizedMetricSpecification"] for one in tracking if "CustomizedMetricSpecification" in one]
     assert (people["Namespace"], people["MetricName"], people["Statistic"]) == ("Hubbub", "hubbub_connections", "Average")
-    assert people["Dimensions"] == [{"Name": "AutoScalingGroupName", "Value": {"Ref": "Group"}}]
+    group = system.properties("Group")["AutoScalingGroupName"]
+    assert people["Dimensions"] == [{"Name": "AutoScalingGroupName", "Value": group}]
+    assert all(body["Properties"]["AutoScalingGroupName"] == group for body in system.of_type("AWS::AutoScaling::ScalingPolicy").values())
+    assert f"GROUP={group}\n" in user_data(templates), "nodes measure under another name"
 
 
 @check
@@ -294,7 +297,7 @@ def the_data_is_kept(templates):
         assert redis["SnapshotRetentionLimit"] >= 1
         assert redis["MultiAZEnabled"] is many and redis["AutomaticFailoverEnabled"] is many
         assert system.properties("RedisParameters")["Properties"]["cluster-enabled"] == ("yes" if many else "no")
-    assert redis["NumNodeGroups"] == 2 and redis["ReplicasPerNodeGroup"] == 1 and "NumCacheClusters" not in redis
+    assert redis["NumNodeGroups"] == 3 and redis["ReplicasPerNodeGroup"] == 1 and "NumCacheClusters" not in redis
     parameters = system.properties("PostgresParameters")["Parameters"]
     assert parameters["rds.force_ssl"] == "1" and parameters["synchronous_commit"] == "on"
     assert postgres["PreferredBackupWindow"] and system.properties("BackupPlan")
@@ -376,6 +379,19 @@ def is_emitted(namespace, name, dimensions):
     if namespace == "CWAgent":
         return name in agent_metrics() and dimensions == "AutoScalingGroupName"
     return name in EMITTED.get((namespace, dimensions), ())
+
+
+@check
+def every_node_of_redis_is_watched(templates):
+    """The names that ElastiCache gives nodes, for as many as there are."""
+    for parameters, nodes in (({}, {"001"}), (HA, {f"{shard:04}-{node:03}" for shard in (1, 2, 3) for node in (1, 2)})):
+        system = System(templates, **parameters)
+        for name, body in system.of_type("AWS::CloudWatch::Alarm").items():
+            metrics = [one["MetricStat"]["Metric"] for one in body["Properties"].get("Metrics", []) if "MetricStat" in one]
+            if metrics:
+                assert {one["Dimensions"][0]["Value"] for one in metrics} == {f"${{Redis}}-{node}" for node in nodes}, name
+                formula = next(one["Expression"] for one in body["Properties"]["Metrics"] if "Expression" in one)
+                assert set(re.findall(r"m\d", formula)) == {one["Id"] for one in body["Properties"]["Metrics"] if "MetricStat" in one}, name
 
 
 @check

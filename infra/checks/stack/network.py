@@ -15,11 +15,6 @@ def subnet_cidrs(system):
     return {name: body["Properties"]["CidrBlock"] for name, body in system.of_type("AWS::EC2::Subnet").items()}
 
 
-def vpc_cidr(system):
-    (vpc,) = system.of_type("AWS::EC2::VPC").values()
-    return vpc["Properties"]["CidrBlock"]
-
-
 def acl_of(system, subnet):
     (acl,) = [body["Properties"]["NetworkAclId"]["Ref"]
               for body in system.of_type("AWS::EC2::SubnetNetworkAclAssociation").values()
@@ -32,11 +27,8 @@ def acl_lets(system, acl, egress, address, port):
     rules = [body["Properties"] for body in system.of_type("AWS::EC2::NetworkAclEntry").values()
              if body["Properties"]["NetworkAclId"] == {"Ref": acl} and bool(body["Properties"].get("Egress")) == egress]
     for rule in sorted(rules, key=lambda rule: rule["RuleNumber"]):
-        cidr = rule["CidrBlock"]
-        if isinstance(cidr, dict):
-            cidr = vpc_cidr(system)
         ports = rule.get("PortRange", {"From": 0, "To": 65535})
-        if (int(rule["Protocol"]) in (-1, 6) and ipaddress.ip_address(address) in ipaddress.ip_network(cidr)
+        if (int(rule["Protocol"]) in (-1, 6) and ipaddress.ip_address(address) in ipaddress.ip_network(rule["CidrBlock"])
                 and int(ports["From"]) <= port <= int(ports["To"])):
             return rule["RuleAction"] == "allow"
     return False
