@@ -1,5 +1,5 @@
 //! What holds for any bytes: no reader panics, and what one takes is written and read again as the same value. The fuzz
-//! targets make bytes up; `tests/corpus.rs` goes through those that are kept.
+//! targets make bytes up; `tests/corpus.rs` goes through those that are kept (`kept`).
 
 use protocol::{ClientFrame, Codec, Command, NodeFrame, ServerFrame, client::frame_id, fields::Fields};
 

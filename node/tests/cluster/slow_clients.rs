@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use load_tests::client::{Client, Options};
-use protocol::{CloseCode, Codec, JoinFrom, RoomName, ServerFrame};
+use protocol::{CloseCode, Codec, Command, JoinFrom, RoomName, ServerFrame};
 
 use crate::support::*;
 
@@ -83,6 +83,39 @@ async fn a_client_that_reads_nothing_costs_its_outbox_and_is_caught_up() {
         assert_eq!(gaps.count(), 0);
     }
     assert_eq!(node.metric("hubbub_slow_consumers_total").await, 0.0);
+}
+
+/// Who lags is told no more who types; nothing of the log is left out for that.
+#[tokio::test]
+async fn typing_is_dropped_first_for_who_lags() {
+    let cluster = cluster().await;
+    let node = &cluster.nodes[0];
+    let room = room("typing");
+    let mut slow = slow_member(&node.url(), Codec::Json, &room).await;
+    let mut watcher = member(&node.url(), Codec::Msgpack, "Watcher", &room).await;
+    let mut fast = member(&node.url(), Codec::Json, "Fast", &room).await;
+    make_busy(&mut fast, &room).await;
+    assert!(node.metric("hubbub_outbox_overflows_total").await >= 1.0);
+    watcher.take_events(&room, MESSAGES).await.unwrap();
+    let typing = Command::Typing { room: room.clone() };
+    fast.post(typing).await.unwrap();
+    fast.ping().await.unwrap();
+    let types = |frames: &[ServerFrame]| {
+        frames
+            .iter()
+            .filter(|frame| matches!(frame, ServerFrame::Typing { .. }))
+            .count()
+    };
+    assert_eq!(types(&so_far(&mut watcher).await), 1);
+    let seqs: Vec<u64> = slow
+        .take_events(&room, MESSAGES)
+        .await
+        .unwrap()
+        .iter()
+        .map(|event| event.seq)
+        .collect();
+    assert_eq!(seqs, (1..=MESSAGES as u64).collect::<Vec<_>>());
+    assert_eq!(types(&so_far(&mut slow).await), 0);
 }
 
 #[tokio::test]
