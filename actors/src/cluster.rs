@@ -215,7 +215,6 @@ async fn reconcile(rooms: Rooms, turn: Option<Arc<Mutex<Option<RoomName>>>>) {
     let mut of_store = rooms.with_members();
     let of_bus = match turn {
         Some(turn) if of_store.len() > STORE_HEADS_A_ROUND => {
-            of_store.sort_unstable_by(|a, b| a.name().cmp(b.name()));
             let mut last = turn.lock();
             let begun = last
                 .as_ref()

@@ -2,7 +2,7 @@
 //! and fills the outbox, and waits for nothing.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -32,7 +32,7 @@ pub(super) struct Session {
     pub(super) outbox: Arc<Outbox>,
     /// Counts this connection while it lives.
     pub(super) _share: Share,
-    pub(super) open: HashMap<RoomName, Slot>,
+    pub(super) open: BTreeMap<RoomName, Slot>,
     pub(super) names: HashMap<SubscriberId, RoomName>,
     pub(super) welcome: Option<Pending>,
 }

@@ -1,9 +1,9 @@
 //! One persistence shard: commits the appends of its rooms in groups.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{batch::Collector, budget::Reserved};
 use crate::{
@@ -168,7 +168,7 @@ async fn commit(store: &dyn Store, metrics: &Metrics, batch: Vec<Pending>) {
 }
 
 fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outcomes: Vec<Outcome>) {
-    let mut by_room: HashMap<protocol::RoomName, (Room, Vec<Committed>)> = HashMap::new();
+    let mut by_room: BTreeMap<protocol::RoomName, (Room, Vec<Committed>)> = BTreeMap::new();
     for ((append, ticket), outcome) in appends.into_iter().zip(tickets).zip(outcomes) {
         match outcome {
             Outcome::Written { .. } => metrics.events_committed().increment(1),

@@ -1,12 +1,9 @@
 //! A live room: what its members ask of it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use protocol::{ErrorCode, Event, NodeMessage, Person, RoomName, ServerFrame, client::Page, server::Done};
+use tokio::time::Instant;
 
 use super::{
     actor::{Cx, RoomMsg, Write},

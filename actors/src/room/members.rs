@@ -3,13 +3,14 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use protocol::{
     Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS,
     server::Done,
 };
+use tokio::time::Instant;
 
 use super::{
     LostGuard, Room,
