@@ -319,7 +319,7 @@ impl Session {
     }
 
     /// The room was closed for this connection. Commands that follow find it not open.
-    pub(super) fn sent_out(&mut self, myself: &ActorRef<ConnectionMsg>, subscriber: SubscriberId) {
+    pub(super) fn sent_out(&mut self, myself: &ActorRef<ConnectionMsg>, subscriber: SubscriberId, told: bool) {
         let Some(name) = self.names.remove(&subscriber) else {
             return;
         };
@@ -329,6 +329,9 @@ impl Session {
                 rooms.remove(name.as_str());
             }
             self.resume_refused(name.as_str(), ErrorCode::NotFound);
+        } else if !told {
+            // The client was behind, and would take the room for open and silent: coming back, it finds out.
+            self.outbox.close(protocol::CloseCode::Restarting);
         }
         if let Some(Slot {
             status: Status::Opening { held, .. },

@@ -379,10 +379,9 @@ impl Live {
             .collect();
         for id in gone {
             if let Some(gone) = self.remove(cx, id) {
-                let _ = gone
-                    .guard
-                    .connection()
-                    .cast(ConnectionMsg::SentOut { subscriber: id });
+                let told = events.last().is_some_and(|last| last.seq <= gone.cursor());
+                let sent_out = ConnectionMsg::SentOut { subscriber: id, told };
+                let _ = gone.guard.connection().cast(sent_out);
             }
         }
         if was_followed && self.members() == 0 {
