@@ -223,7 +223,7 @@ impl Live {
     /// Opens the room for a connection that waited for it to be read from the store.
     pub(super) fn join_current(&mut self, cx: &Cx<'_>, join: Join) {
         self.follow(cx);
-        self.open(cx, join, true);
+        self.open_each(cx, [join], true);
     }
 
     /// Asks for the head, unless an answer is under way; then once more after it.
@@ -245,7 +245,7 @@ impl Live {
                 self.opening.for_head.extend(joins);
             }
             // With the store away the room serves what it has.
-            None => joins.into_iter().for_each(|join| self.open(cx, join, false)),
+            None => self.open_each(cx, joins, false),
         }
         self.open_reached(cx);
         self.fill_holes(cx);
@@ -265,20 +265,30 @@ impl Live {
             .partition(|(head, _)| *head <= applied);
         self.opening.for_head = waiting;
         let reached: Vec<(u64, Join)> = reached;
-        for (_, join) in reached {
-            self.open(cx, join, true);
-        }
+        self.open_each(cx, reached.into_iter().map(|(_, join)| join), true);
     }
 
     /// Opens the room for all who wait, with what there is. `current`: that is all that is committed.
     pub(super) fn open_all(&mut self, cx: &Cx<'_>, current: bool) {
-        for (_, join) in std::mem::take(&mut self.opening.for_head) {
-            self.open(cx, join, current);
+        let waiting = std::mem::take(&mut self.opening.for_head);
+        self.open_each(cx, waiting.into_iter().map(|(_, join)| join), current);
+    }
+
+    /// Opens the room for each of `joins`, and stops following it if that leaves nobody. Only at the end: one who is
+    /// refused must not end it for the next, who is not counted yet. `current`: the room has all that was committed
+    /// when the joins came.
+    pub(super) fn open_each(&mut self, cx: &Cx<'_>, joins: impl IntoIterator<Item = Join>, current: bool) {
+        let mut refused = false;
+        for join in joins {
+            refused |= !self.open(cx, join, current);
+        }
+        if refused && self.members() == 0 {
+            self.unfollow(cx);
         }
     }
 
-    /// `current`: the room has all that was committed when the join came.
-    pub(super) fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) {
+    /// Returns whether it did, or will once it is known who is there.
+    pub(super) fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) -> bool {
         let beyond = matches!(join.begin, Begin::After(seq) if seq > self.log.applied());
         let refusal = match self.decide(cx, &join.user, Operation::Read) {
             Err(code) => Some(OpenRefusal::denied(code)),
@@ -288,13 +298,11 @@ impl Live {
         };
         if let Some(refusal) = refusal {
             refuse_join(cx, join, refusal);
-            if self.members() == 0 {
-                self.unfollow(cx);
-            }
-            return;
+            return false;
         }
         if join.counts && !self.pictured && cx.context.bus.reaches_others() {
-            return self.opening.for_pictures.push(join);
+            self.opening.for_pictures.push(join);
+            return true;
         }
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
@@ -327,6 +335,7 @@ impl Live {
         };
         let _ = connection.cast(opened);
         self.presence_changed(cx);
+        true
     }
 
     fn start(&mut self, cx: &Cx<'_>, id: SubscriberId) {
