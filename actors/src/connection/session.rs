@@ -290,6 +290,8 @@ impl Session {
                     });
                     room.start(subscriber);
                 }
+                // With the `welcome` all rooms begin.
+                AskedBy::Failure if self.welcome.is_some() => {}
                 AskedBy::Failure => room.start(subscriber),
                 AskedBy::Resume => self.resumed(&name, &joined),
             },
