@@ -32,7 +32,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// How a subscriber is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Feed {
-    /// Registered, but its `ok` or `welcome` is not yet in the outbox.
+    /// Registered, but its `ok` or `welcome` is not yet in the outbox; or its connection is ending.
     Held,
     /// Gets every run of events at once.
     Live,
@@ -92,7 +92,8 @@ impl Live {
                         let again = when_drained(&cx.room, subscriber.id);
                         subscriber.outbox.call_back(bytes, again);
                     }
-                    Pushed::Closed => {}
+                    // It is about to leave, and gets nothing more.
+                    Pushed::Closed => subscriber.feed = Feed::Held,
                 }
             }
             cx.context.metrics.deliveries().increment(delivered);
