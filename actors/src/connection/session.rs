@@ -321,7 +321,12 @@ impl Session {
     }
 
     /// The room was closed for this connection. Commands that follow find it not open.
-    pub(super) fn sent_out(&mut self, myself: &ActorRef<ConnectionMsg>, subscriber: SubscriberId, told: bool) {
+    pub(super) fn sent_out(
+        &mut self,
+        myself: &ActorRef<ConnectionMsg>,
+        subscriber: SubscriberId,
+        told: bool,
+    ) {
         let Some(name) = self.names.remove(&subscriber) else {
             return;
         };
