@@ -17,6 +17,7 @@ use crate::{
     answer::Answer,
     context::User,
     outbox::Outbox,
+    planted::{self, Bug},
     ports::Change,
     room::{Begin, Join, Joined, LostGuard, Room, Rooms, SubscriberId, Write},
     users::{Share, Users},
@@ -366,7 +367,12 @@ impl Session {
         };
         match slot.status {
             Status::Open => {
-                self.open_room(myself, &name, Begin::After(cursor), false, AskedBy::Failure);
+                let begin = if planted::has(Bug::ReopenedAtHead) {
+                    Begin::Newest(0)
+                } else {
+                    Begin::After(cursor)
+                };
+                self.open_room(myself, &name, begin, false, AskedBy::Failure);
             }
             Status::Opening { asked_by, .. } => self.open_refused(&name, asked_by, OpenRefusal::overloaded()),
         }

@@ -9,6 +9,7 @@ use super::{batch::Collector, budget::Reserved};
 use crate::{
     answer::Answer,
     metrics::Metrics,
+    planted::{self, Bug},
     ports::{Append, Outcome, Store, StoreError},
     room::Room,
 };
@@ -201,6 +202,10 @@ fn refuse(metrics: &Metrics, tickets: Vec<Ticket>, error: &StoreError) {
     metrics.commits_failed().increment(1);
     tracing::warn!(%error, appends = tickets.len(), "a batch was not committed; its senders are told to try again");
     for ticket in tickets {
+        if planted::has(Bug::RefusalsAreSwallowed) {
+            std::mem::forget(ticket.answer);
+            continue;
+        }
         ticket.answer.refuse_by_store(error);
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     context::{Context, User},
     frame::SharedFrame,
     outbox::Outbox,
+    planted::{self, Bug},
     ports::Topic,
     rights::{self, Operation, Roster},
     settings::Settings,
@@ -306,6 +307,7 @@ impl Live {
         }
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
+            Begin::After(seq) if seq < head && planted::has(Bug::ReplayIsOffByOne) => (seq + 1, false),
             Begin::After(seq) if seq <= head => (seq, false),
             Begin::After(_) | Begin::Reset => (head.saturating_sub(DEFAULT_JOIN_EVENTS), true),
             Begin::Newest(count) => (head.saturating_sub(count), false),
@@ -351,7 +353,9 @@ impl Live {
         opening.for_next_read.retain(|join| join.subscriber != id);
         opening.for_head.retain(|(_, join)| join.subscriber != id);
         opening.for_pictures.retain(|join| join.subscriber != id);
-        self.remove(cx, id);
+        if !planted::has(Bug::LeavingIsIgnored) {
+            self.remove(cx, id);
+        }
         if let Some(answer) = answer {
             answer.done(Done::default());
         }
@@ -374,6 +378,9 @@ impl Live {
 
     /// Closes the room for those who may be here no longer after `events`, or were sent out by one of them.
     pub(super) fn send_out(&mut self, cx: &Cx<'_>, events: &[Arc<Event>]) {
+        if planted::has(Bug::RemovedMayStay) {
+            return;
+        }
         let was_followed = self.is_followed();
         let removed: HashSet<&str> = events.iter().filter_map(|event| sent_out(event)).collect();
         let now_ms = cx.context.clock.now_ms();
