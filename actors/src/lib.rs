@@ -22,6 +22,10 @@ pub mod outbox;
 mod pace;
 pub mod people;
 mod persistence;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 pub mod ports;
 pub mod rights;
 pub mod room;

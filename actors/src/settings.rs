@@ -27,6 +27,8 @@ pub struct Settings {
     pub ring_events: usize,
     /// Recent events that a room keeps, in bytes.
     pub ring_bytes: usize,
+    /// Supervisors of rooms, and as many of connections.
+    pub supervisors: usize,
     /// Persistence shards, each of which commits one batch at a time.
     pub shards: usize,
     /// Whether joining a room that does not exist makes it.
@@ -73,6 +75,7 @@ impl Default for Settings {
             pending_node_bytes: 64 * 1024 * 1024,
             ring_events: 256,
             ring_bytes: 256 * 1024,
+            supervisors: std::thread::available_parallelism().map_or(1, usize::from),
             shards: 4,
             create_on_join: true,
             sends_per_second_per_user: 50,

@@ -1,8 +1,9 @@
 //! What one person may use of this node, over all their connections and requests.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::{
     bucket::{Allowance, TokenBucket},
@@ -67,18 +68,18 @@ impl Users {
     /// # Errors
     /// With the milliseconds until the next one is allowed.
     pub(crate) fn take_send(&self, id: &Arc<str>) -> Result<(), u64> {
-        self.with_account(id, |account, _| account.sends.take(Instant::now()))
+        self.with_account(id, |account, _| account.sends.take(Instant::now().into_std()))
             .map_err(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1))
     }
 
     /// What is left of the person's writes; `None` where they are not limited.
     pub(crate) fn sends_left(&self, id: &Arc<str>) -> Option<Allowance> {
-        self.with_account(id, |account, _| account.sends.allowance(Instant::now()))
+        self.with_account(id, |account, _| account.sends.allowance(Instant::now().into_std()))
     }
 
     fn with_account<T>(&self, id: &Arc<str>, act: impl FnOnce(&mut Account, u32) -> T) -> T {
         let mut book = self.book.lock();
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         if book.accounts.len() > book.swept + SWEEP_EVERY {
             book.accounts
                 .retain(|_, account| account.connections > 0 || !account.sends.is_full(now));

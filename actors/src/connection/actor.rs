@@ -20,8 +20,9 @@ pub(crate) enum ConnectionMsg {
         subscriber: SubscriberId,
         result: Result<Joined, OpenRefusal>,
     },
-    /// A room was closed for this connection: its user may be there no longer.
-    SentOut { subscriber: SubscriberId },
+    /// A room was closed for this connection: its user may be there no longer. `told`: the event that says so is in
+    /// the outbox.
+    SentOut { subscriber: SubscriberId, told: bool },
     /// A room failed; `cursor` is the last `seq` that it put into the outbox.
     RoomLost { subscriber: SubscriberId, cursor: u64 },
     /// Rooms that have not answered by now are not resumed.
@@ -77,7 +78,7 @@ impl Actor for ConnectionActor {
                 session.opened(&myself, &room, subscriber, result);
             }
             ConnectionMsg::RoomLost { subscriber, cursor } => session.room_lost(&myself, subscriber, cursor),
-            ConnectionMsg::SentOut { subscriber } => session.sent_out(&myself, subscriber),
+            ConnectionMsg::SentOut { subscriber, told } => session.sent_out(&myself, subscriber, told),
             ConnectionMsg::ResumeDue => session.resume_due(),
         }
         Ok(())

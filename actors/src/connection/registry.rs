@@ -1,7 +1,7 @@
 //! All connections of a node: opens sessions, and reaches every client when the node leaves.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -50,11 +50,11 @@ pub struct Registered {
 }
 
 impl Connections {
-    /// Starts the connection supervisors, one a core, below `parent`.
+    /// Starts the connection supervisors below `parent`.
     pub(crate) async fn start(parent: ActorCell, rooms: Rooms, users: Users) -> Result<Self, SpawnErr> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut supervisors = Vec::with_capacity(cores);
-        for _ in 0..cores {
+        let count = rooms.context().settings.supervisors.max(1);
+        let mut supervisors = Vec::with_capacity(count);
+        for _ in 0..count {
             let on_end = |_: &ActorCell, error: Option<&ractor::ActorProcessingErr>| {
                 if let Some(error) = error {
                     tracing::error!(%error, "a connection failed; its client is told to come back");
@@ -236,7 +236,7 @@ impl Registered {
             user,
             outbox,
             _share: share,
-            open: HashMap::new(),
+            open: BTreeMap::new(),
             names: HashMap::new(),
             welcome: Some(Pending {
                 frame: welcome,

@@ -2,7 +2,7 @@
 //! and fills the outbox, and waits for nothing.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -17,6 +17,7 @@ use crate::{
     answer::Answer,
     context::User,
     outbox::Outbox,
+    planted::{self, Bug},
     ports::Change,
     room::{Begin, Join, Joined, LostGuard, Room, Rooms, SubscriberId, Write},
     users::{Share, Users},
@@ -32,7 +33,7 @@ pub(super) struct Session {
     pub(super) outbox: Arc<Outbox>,
     /// Counts this connection while it lives.
     pub(super) _share: Share,
-    pub(super) open: HashMap<RoomName, Slot>,
+    pub(super) open: BTreeMap<RoomName, Slot>,
     pub(super) names: HashMap<SubscriberId, RoomName>,
     pub(super) welcome: Option<Pending>,
 }
@@ -290,6 +291,8 @@ impl Session {
                     });
                     room.start(subscriber);
                 }
+                // With the `welcome` all rooms begin.
+                AskedBy::Failure if self.welcome.is_some() => {}
                 AskedBy::Failure => room.start(subscriber),
                 AskedBy::Resume => self.resumed(&name, &joined),
             },
@@ -319,7 +322,12 @@ impl Session {
     }
 
     /// The room was closed for this connection. Commands that follow find it not open.
-    pub(super) fn sent_out(&mut self, myself: &ActorRef<ConnectionMsg>, subscriber: SubscriberId) {
+    pub(super) fn sent_out(
+        &mut self,
+        myself: &ActorRef<ConnectionMsg>,
+        subscriber: SubscriberId,
+        told: bool,
+    ) {
         let Some(name) = self.names.remove(&subscriber) else {
             return;
         };
@@ -329,6 +337,9 @@ impl Session {
                 rooms.remove(name.as_str());
             }
             self.resume_refused(name.as_str(), ErrorCode::NotFound);
+        } else if !told {
+            // The client was behind, and would take the room for open and silent: coming back, it finds out.
+            self.outbox.close(protocol::CloseCode::Restarting);
         }
         if let Some(Slot {
             status: Status::Opening { held, .. },
@@ -356,7 +367,12 @@ impl Session {
         };
         match slot.status {
             Status::Open => {
-                self.open_room(myself, &name, Begin::After(cursor), false, AskedBy::Failure);
+                let begin = if planted::has(Bug::ReopenedAtHead) {
+                    Begin::Newest(0)
+                } else {
+                    Begin::After(cursor)
+                };
+                self.open_room(myself, &name, begin, false, AskedBy::Failure);
             }
             Status::Opening { asked_by, .. } => self.open_refused(&name, asked_by, OpenRefusal::overloaded()),
         }

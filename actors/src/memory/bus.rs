@@ -1,7 +1,7 @@
 //! The bus inside one process.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -41,7 +41,7 @@ pub struct Faults {
 
 #[derive(Debug, Default)]
 struct Hub {
-    connections: HashMap<u64, Connection>,
+    connections: BTreeMap<u64, Connection>,
     heads: HashMap<RoomName, u64>,
     /// By node, with their ends.
     leases: HashMap<String, (Bytes, Instant)>,

@@ -1,12 +1,9 @@
 //! A live room: what its members ask of it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use protocol::{ErrorCode, Event, NodeMessage, Person, RoomName, ServerFrame, client::Page, server::Done};
+use tokio::time::Instant;
 
 use super::{
     actor::{Cx, RoomMsg, Write},
@@ -16,6 +13,7 @@ use crate::{
     answer::Answer,
     context::{Context, User},
     persistence::{Committed, Pending, Ticket},
+    planted::{self, Bug},
     ports::{Append, Outcome, PageRequest, ReadMark, Refusal},
     rights::{Operation, refusal_text},
 };
@@ -55,6 +53,7 @@ impl Live {
             let message = "too much waits to be stored; try again";
             return answer.refuse_for_now(ErrorCode::Overloaded, message, OVERLOADED_RETRY_MS);
         };
+        let answer = self.err_too_early(cx, &append, answer);
         let ticket = Ticket {
             room: cx.room.clone(),
             answer,
@@ -62,6 +61,20 @@ impl Live {
             reserved: [room, node],
         };
         cx.context.persistence.append(Pending { append, ticket });
+    }
+
+    /// For the simulation: what must wait for the commit is done before it, if that bug is planted.
+    fn err_too_early(&self, cx: &Cx<'_>, append: &Append, answer: Answer) -> Answer {
+        let (seq, at) = (self.log.known_head() + 1, cx.context.clock.now_ms());
+        if planted::has(Bug::PublishedBeforeCommit) {
+            let (room, events) = (append.room.clone(), vec![append.to_event(seq, at)]);
+            publish(cx.context, &NodeMessage::Events { room, events }, None);
+        }
+        if planted::has(Bug::AckedBeforeCommit) {
+            answer.done(Done::committed(None, seq, at));
+            return Answer::to_caller().0;
+        }
+        answer
     }
 
     /// A batch with commands of this room is committed.

@@ -38,7 +38,7 @@ pub(super) struct Listed {
 }
 
 impl Rooms {
-    /// Starts the room supervisors, one a core, below `parent`.
+    /// Starts the room supervisors below `parent`.
     pub(crate) async fn start(parent: ActorCell, context: Arc<Context>) -> Result<Self, SpawnErr> {
         let inner = Inner {
             context,
@@ -47,9 +47,9 @@ impl Rooms {
             next: AtomicUsize::new(0),
         };
         let rooms = Self(Arc::new(inner));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut supervisors = Vec::with_capacity(cores);
-        for _ in 0..cores {
+        let count = rooms.0.context.settings.supervisors.max(1);
+        let mut supervisors = Vec::with_capacity(count);
+        for _ in 0..count {
             let weak = Arc::downgrade(&rooms.0);
             let on_end = Box::new(move |_: &ActorCell, error: Option<&ractor::ActorProcessingErr>| {
                 if let (Some(rooms), Some(error)) = (weak.upgrade(), error) {
@@ -84,15 +84,18 @@ impl Rooms {
         self.0.active.lock().get(name).cloned()
     }
 
-    /// All active rooms with members on this node.
+    /// All active rooms with members on this node, in the order of their names.
     pub(crate) fn with_members(&self) -> Vec<Room> {
-        self.0
+        let mut rooms: Vec<Room> = self
+            .0
             .active
             .lock()
             .values()
             .filter(|room| room.has_members())
             .cloned()
-            .collect()
+            .collect();
+        rooms.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        rooms
     }
 
     /// These nodes are gone, and the people on them.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     frame::SharedFrame,
     outbox::Pushed,
+    planted::{self, Bug},
     ports::{EventPage, PageRequest, StoreError},
 };
 
@@ -32,7 +33,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// How a subscriber is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Feed {
-    /// Registered, but its `ok` or `welcome` is not yet in the outbox.
+    /// Registered, but its `ok` or `welcome` is not yet in the outbox; or its connection is ending.
     Held,
     /// Gets every run of events at once.
     Live,
@@ -76,6 +77,10 @@ impl Live {
         for piece in pieces(run) {
             let first = piece.first().map_or(0, |event| event.seq);
             let frame = SharedFrame::events(cx.room.name(), piece.to_vec());
+            if planted::has(Bug::SubscribedTooLate) {
+                let held = self.subscribers.iter_mut().filter(|s| s.feed == Feed::Held);
+                held.for_each(|subscriber| subscriber.guard.cursor = frame.last_seq());
+            }
             let mut delivered = 0;
             for subscriber in self.subscribers.iter_mut().filter(|s| s.feed == Feed::Live) {
                 debug_assert_eq!(subscriber.cursor() + 1, first, "one order");
@@ -87,12 +92,17 @@ impl Live {
                         delivered += frame.len();
                     }
                     Pushed::Full => {
+                        if planted::has(Bug::LaggingClientSkips) {
+                            subscriber.guard.cursor = frame.last_seq();
+                            continue;
+                        }
                         cx.context.metrics.outbox_overflows().increment(1);
                         subscriber.feed = Feed::Behind;
                         let again = when_drained(&cx.room, subscriber.id);
                         subscriber.outbox.call_back(bytes, again);
                     }
-                    Pushed::Closed => {}
+                    // It is about to leave, and gets nothing more.
+                    Pushed::Closed => subscriber.feed = Feed::Held,
                 }
             }
             cx.context.metrics.deliveries().increment(delivered);
@@ -117,8 +127,13 @@ impl Live {
                 return;
             }
             let after = subscriber.cursor();
-            let (pushed, bytes) = if head - after > MAX_REPLAY_EVENTS {
-                self.push_gap(cx, position, head - MAX_REPLAY_EVENTS)
+            let most = if planted::has(Bug::GapsComeEarly) {
+                30
+            } else {
+                MAX_REPLAY_EVENTS
+            };
+            let (pushed, bytes) = if head - after > most {
+                self.push_gap(cx, position, head - most)
             } else if self.remember(cx, after) {
                 self.push_memo(cx, position, after)
             } else {
@@ -226,6 +241,9 @@ impl Live {
     /// Sees to it that what is missing comes: a little later from the store, if the bus does not bring it.
     pub(super) fn fill_holes(&mut self, cx: &Cx<'_>) {
         if self.fill != Fill::Idle || !self.log.is_behind() || !self.is_followed() {
+            return;
+        }
+        if planted::has(Bug::HolesStay) {
             return;
         }
         if self.opening.for_head.is_empty() {

@@ -3,13 +3,14 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use protocol::{
     Event, EventBody, MemberChange, NodeFrame, NodeMessage, ServerFrame, limits::DEFAULT_JOIN_EVENTS,
     server::Done,
 };
+use tokio::time::Instant;
 
 use super::{
     LostGuard, Room,
@@ -27,6 +28,7 @@ use crate::{
     context::{Context, User},
     frame::SharedFrame,
     outbox::Outbox,
+    planted::{self, Bug},
     ports::Topic,
     rights::{self, Operation, Roster},
     settings::Settings,
@@ -222,7 +224,7 @@ impl Live {
     /// Opens the room for a connection that waited for it to be read from the store.
     pub(super) fn join_current(&mut self, cx: &Cx<'_>, join: Join) {
         self.follow(cx);
-        self.open(cx, join, true);
+        self.open_each(cx, [join], true);
     }
 
     /// Asks for the head, unless an answer is under way; then once more after it.
@@ -244,7 +246,7 @@ impl Live {
                 self.opening.for_head.extend(joins);
             }
             // With the store away the room serves what it has.
-            None => joins.into_iter().for_each(|join| self.open(cx, join, false)),
+            None => self.open_each(cx, joins, false),
         }
         self.open_reached(cx);
         self.fill_holes(cx);
@@ -264,20 +266,30 @@ impl Live {
             .partition(|(head, _)| *head <= applied);
         self.opening.for_head = waiting;
         let reached: Vec<(u64, Join)> = reached;
-        for (_, join) in reached {
-            self.open(cx, join, true);
-        }
+        self.open_each(cx, reached.into_iter().map(|(_, join)| join), true);
     }
 
     /// Opens the room for all who wait, with what there is. `current`: that is all that is committed.
     pub(super) fn open_all(&mut self, cx: &Cx<'_>, current: bool) {
-        for (_, join) in std::mem::take(&mut self.opening.for_head) {
-            self.open(cx, join, current);
+        let waiting = std::mem::take(&mut self.opening.for_head);
+        self.open_each(cx, waiting.into_iter().map(|(_, join)| join), current);
+    }
+
+    /// Opens the room for each of `joins`, and stops following it if that leaves nobody. Only at the end: one who is
+    /// refused must not end it for the next, who is not counted yet. `current`: the room has all that was committed
+    /// when the joins came.
+    pub(super) fn open_each(&mut self, cx: &Cx<'_>, joins: impl IntoIterator<Item = Join>, current: bool) {
+        let mut refused = false;
+        for join in joins {
+            refused |= !self.open(cx, join, current);
+        }
+        if refused && self.members() == 0 {
+            self.unfollow(cx);
         }
     }
 
-    /// `current`: the room has all that was committed when the join came.
-    pub(super) fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) {
+    /// Returns whether it did, or will once it is known who is there.
+    pub(super) fn open(&mut self, cx: &Cx<'_>, mut join: Join, current: bool) -> bool {
         let beyond = matches!(join.begin, Begin::After(seq) if seq > self.log.applied());
         let refusal = match self.decide(cx, &join.user, Operation::Read) {
             Err(code) => Some(OpenRefusal::denied(code)),
@@ -287,16 +299,15 @@ impl Live {
         };
         if let Some(refusal) = refusal {
             refuse_join(cx, join, refusal);
-            if self.members() == 0 {
-                self.unfollow(cx);
-            }
-            return;
+            return false;
         }
         if join.counts && !self.pictured && cx.context.bus.reaches_others() {
-            return self.opening.for_pictures.push(join);
+            self.opening.for_pictures.push(join);
+            return true;
         }
         let head = self.log.applied();
         let (cursor, reset) = match join.begin {
+            Begin::After(seq) if seq < head && planted::has(Bug::ReplayIsOffByOne) => (seq + 1, false),
             Begin::After(seq) if seq <= head => (seq, false),
             Begin::After(_) | Begin::Reset => (head.saturating_sub(DEFAULT_JOIN_EVENTS), true),
             Begin::Newest(count) => (head.saturating_sub(count), false),
@@ -326,6 +337,7 @@ impl Live {
         };
         let _ = connection.cast(opened);
         self.presence_changed(cx);
+        true
     }
 
     fn start(&mut self, cx: &Cx<'_>, id: SubscriberId) {
@@ -341,7 +353,9 @@ impl Live {
         opening.for_next_read.retain(|join| join.subscriber != id);
         opening.for_head.retain(|(_, join)| join.subscriber != id);
         opening.for_pictures.retain(|join| join.subscriber != id);
-        self.remove(cx, id);
+        if !planted::has(Bug::LeavingIsIgnored) {
+            self.remove(cx, id);
+        }
         if let Some(answer) = answer {
             answer.done(Done::default());
         }
@@ -364,6 +378,9 @@ impl Live {
 
     /// Closes the room for those who may be here no longer after `events`, or were sent out by one of them.
     pub(super) fn send_out(&mut self, cx: &Cx<'_>, events: &[Arc<Event>]) {
+        if planted::has(Bug::RemovedMayStay) {
+            return;
+        }
         let was_followed = self.is_followed();
         let removed: HashSet<&str> = events.iter().filter_map(|event| sent_out(event)).collect();
         let now_ms = cx.context.clock.now_ms();
@@ -378,10 +395,9 @@ impl Live {
             .collect();
         for id in gone {
             if let Some(gone) = self.remove(cx, id) {
-                let _ = gone
-                    .guard
-                    .connection()
-                    .cast(ConnectionMsg::SentOut { subscriber: id });
+                let told = events.last().is_some_and(|last| last.seq <= gone.cursor());
+                let sent_out = ConnectionMsg::SentOut { subscriber: id, told };
+                let _ = gone.guard.connection().cast(sent_out);
             }
         }
         if was_followed && self.members() == 0 {

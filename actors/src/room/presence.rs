@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use protocol::{
     Person,
     limits::{MAX_PRESENCE_USERS, MAX_SEQ},
 };
+use tokio::time::Instant;
 
 /// A node's picture that was not renewed for this long is forgotten: the node is gone, or has nobody here any more.
 pub(super) const PICTURE_LIFETIME: Duration = Duration::from_secs(30);

@@ -4,6 +4,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use protocol::{Event, EventBody, Page, client::PageBound};
 
+use crate::planted::{self, Bug};
+
 /// A gapless run of the newest events, bounded in number and bytes. What is older is read from the store.
 pub(super) struct Ring {
     events: VecDeque<Arc<Event>>,
@@ -39,7 +41,13 @@ impl Ring {
     /// does not reach back that far.
     pub(super) fn after(&self, after: u64, max_bytes: usize) -> Option<Vec<Arc<Event>>> {
         let first = self.events.front()?.seq;
+        let first = if planted::has(Bug::RingReachesTooFar) {
+            first.min(after + 1)
+        } else {
+            first
+        };
         let skip = usize::try_from((after + 1).checked_sub(first)?).ok()?;
+        let skip = skip + usize::from(planted::has(Bug::RingSkipsOne) && skip + 1 < self.events.len());
         let mut bytes = 0;
         Some(
             self.events

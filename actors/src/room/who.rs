@@ -1,11 +1,9 @@
 //! A live room: who is here, as members and other nodes are told.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use protocol::{NodeMessage, ServerFrame, server::Done};
+use tokio::time::Instant;
 
 use super::{
     actor::{Cx, RoomMsg},
