@@ -11,7 +11,9 @@ use crate::support::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_leaves_moves_its_clients_and_ends_before_the_deadline() {
     const DRAIN: Duration = Duration::from_secs(12);
-    let mut cluster = Cluster::start(3, &settings(&[("drain.seconds", "12")])).await;
+    // All are on one node, which would give some away before it leaves.
+    let leaving = settings(&[("drain.seconds", "12"), ("cluster.rebalance_percent", "0")]);
+    let mut cluster = Cluster::start(3, &leaving).await;
     let room = room("moving");
     let mut clients = Vec::new();
     for number in 0..60 {
