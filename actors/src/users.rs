@@ -74,7 +74,9 @@ impl Users {
 
     /// What is left of the person's writes; `None` where they are not limited.
     pub(crate) fn sends_left(&self, id: &Arc<str>) -> Option<Allowance> {
-        self.with_account(id, |account, _| account.sends.allowance(Instant::now().into_std()))
+        self.with_account(id, |account, _| {
+            account.sends.allowance(Instant::now().into_std())
+        })
     }
 
     fn with_account<T>(&self, id: &Arc<str>, act: impl FnOnce(&mut Account, u32) -> T) -> T {
