@@ -25,6 +25,7 @@ mod persistence;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 #[cfg(not(feature = "planted-bugs"))]
+#[allow(unreachable_pub, reason = "its names are public with the feature alone")]
 mod planted;
 pub mod ports;
 pub mod rights;
