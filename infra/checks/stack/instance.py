@@ -41,6 +41,7 @@ esac''',
 case "$1" in
 login) [ "$(cat)" = login ] || exit 1 ;;
 pull) [ "$FAULT" != image ] || exit 1 ;;
+run) [ "$FAULT" != epoch ] || exit 1 ;;
 esac''',
     "systemctl": r'''
 case "$*" in
@@ -52,6 +53,7 @@ esac''',
     "cfn-signal": "",
     "journalctl": "echo the log of the node",
     "chown": "",
+    "shutdown": "",
 }
 STAND_IN = """#!/bin/bash
 printf '%s %s\n' {name} "$*" >>/var/calls

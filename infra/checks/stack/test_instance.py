@@ -68,6 +68,18 @@ class Boot(unittest.TestCase):
                 self.assertEqual(self.signals(), ["cfn-signal -e 1 --stack hubbub-service --resource Group --region eu-west-1"], said)
         print(f"  boot: -e 1 for each of {', '.join(FAULTS)}")
 
+    def test_one_command_in_place_of_a_node(self):
+        """recovery/new-epoch: it runs, the machine goes, and nobody takes it for a node."""
+        for fault in ("", "epoch"):
+            self.instance.close()
+            self.instance = Instance()
+            self.boot(fault, user_data().replace("RESOURCE=Group\n", "RESOURCE=Group\nONE_OFF=new-epoch\n"))
+            calls = self.instance.calls()
+            (run,) = [call for call in calls if call.startswith("docker run")]
+            self.assertTrue(run.endswith(" new-epoch"), run)
+            self.assertEqual(calls[-1], "shutdown -h now")
+            self.assertEqual([call for call in calls if call.startswith("cfn-signal") or "enable --now hubbub" in call], [])
+
     def test_a_boot_that_signals_too_early_is_found(self):
         """What the two tests above would say to scripts with the usual faults."""
         early = user_data().replace("within 180 ready\n", "").replace("within 240 healthy\n", "")
