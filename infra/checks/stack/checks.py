@@ -228,7 +228,7 @@ def the_target_group_fits_the_application(templates):
 
 @check
 def the_drain_has_time_everywhere(templates):
-    """Drain <= docker's stop timeout <= systemd's; drain <= deregistration delay <= heartbeat of the hook."""
+    """Settling and drain <= deregistration delay <= heartbeat of the hook; drain <= docker's stop timeout <= systemd's."""
     system = System(templates)
     drain = int(boot_setting("HUBBUB__DRAIN__SECONDS"))
     delay = int(attributes(system.properties("TargetGroup"), "TargetGroupAttributes")["deregistration_delay.timeout_seconds"])
@@ -240,7 +240,8 @@ def the_drain_has_time_everywhere(templates):
     assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
     assert hook["DefaultResult"] == "CONTINUE"
     assert f"--lifecycle-hook-name {hook['LifecycleHookName']} " in (INFRA / "instance/lifecycle").read_text()
-    assert drain <= delay <= hook["HeartbeatTimeout"], (drain, delay, hook["HeartbeatTimeout"])
+    settle = int(re.search(r"HUBBUB_LIFECYCLE_SETTLE:-(\d+)", (INFRA / "instance/lifecycle").read_text()).group(1))
+    assert settle + drain <= delay <= hook["HeartbeatTimeout"], (settle, drain, delay, hook["HeartbeatTimeout"])
     assert drain < stop == stop_command < systemd <= hook["HeartbeatTimeout"], (drain, stop, stop_command, systemd)
 
 

@@ -29,6 +29,9 @@ case "$1 $2" in
 "secretsmanager get-secret-value") [ "$FAULT" != secrets ] || exit 255
     case "$*" in *Postgres*) cat /var/postgres-secret ;; *) echo redis0password ;; esac ;;
 "elbv2 describe-target-health") [ "$FAULT" != target ] || { echo unhealthy; exit 0; }
+    if [ "$(cat /var/target-lifecycle-state)" = Terminated ]; then
+        echo x >>/var/leaving; [ "$(wc -l </var/leaving)" -ge 3 ] && echo draining || echo healthy; exit 0
+    fi
     echo x >>/var/looked; [ "$(wc -l </var/looked)" -ge 2 ] && echo healthy || echo initial ;;
 "autoscaling complete-lifecycle-action") [ -e /var/drained ] || exit 254
     echo x >>/var/completed; [ "$(wc -l </var/completed)" -ge 2 ] || exit 254 ;;

@@ -11,7 +11,7 @@ from instance import Instance
 from templates import INFRA, all_templates
 
 FAULTS = ("metadata", "packages", "certificates", "docker", "registry", "image", "secrets", "agent", "units", "readiness", "target")
-QUICK = {"HUBBUB_BOOT_PAUSE": "0", "HUBBUB_LIFECYCLE_PAUSE": "0.2"}
+QUICK = {"HUBBUB_BOOT_PAUSE": "0", "HUBBUB_LIFECYCLE_PAUSE": "0.2", "HUBBUB_LIFECYCLE_SETTLE": "0.1"}
 
 
 def user_data(**parameters):
@@ -144,9 +144,12 @@ class Running(unittest.TestCase):
         idle = calls[:min(stop, *beats)]
         self.assertGreater(len([call for call in idle if "target-lifecycle-state" in call]), 2, "it waits while nothing is wanted of it")
         self.assertTrue(len(beats) > 1 and max(beats) < min(done) and stop < min(done), calls)
+        asked = [index for index, call in enumerate(calls) if "describe-target-health" in call]
+        self.assertEqual(len(asked), 3, "it waits for the load balancer to let go")
+        self.assertLess(max(asked), min(stop, *beats))
         self.assertEqual(len(done), 2, "refused once, it tries again")
         self.assertIn("--lifecycle-action-result CONTINUE --lifecycle-hook-name drain --auto-scaling-group-name hubbub-service --instance-id i-0123456789abcdef0", calls[done[-1]])
-        print("  end of an instance: drain, heartbeats, completed")
+        print("  end of an instance: load balancer first, drain, heartbeats, completed")
 
 
 class Metrics(unittest.TestCase):
