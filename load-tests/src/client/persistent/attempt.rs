@@ -24,6 +24,8 @@ pub(super) struct Attempt {
 pub(super) struct Comeback {
     pub(super) due: Option<Instant>,
     failures: u32,
+    /// The node that failed last: another one is tried first.
+    failed: Option<Arc<str>>,
     avoid: HashMap<Arc<str>, Instant>,
 }
 
@@ -33,6 +35,7 @@ impl Comeback {
         Self {
             due: Some(Instant::now()),
             failures: 0,
+            failed: None,
             avoid: HashMap::new(),
         }
     }
@@ -41,6 +44,7 @@ impl Comeback {
     pub(super) fn succeeded(&mut self) {
         self.due = None;
         self.failures = 0;
+        self.failed = None;
         self.avoid.clear();
     }
 
@@ -61,6 +65,7 @@ impl Comeback {
             Error::Refused(refused) => refused.retry_after_ms.map(Duration::from_millis),
             _ => None,
         };
+        self.failed = Some(Arc::clone(target));
         let now = Instant::now();
         let alone = told.map_or(pause, |told| told.mul_f64(1.0 + 0.5 * rng.f64()));
         self.avoid.insert(Arc::clone(target), now + alone.max(pause));
@@ -82,10 +87,10 @@ impl Comeback {
             .iter()
             .filter(|target| !self.avoid.contains_key(*target))
             .collect();
-        // Who is asked to move goes elsewhere, if there is an elsewhere.
+        // Who is asked to move goes elsewhere, and who was turned away tries elsewhere, if there is an elsewhere.
         let others: Vec<&Arc<str>> = free
             .iter()
-            .filter(|target| Some(**target) != current)
+            .filter(|target| Some(**target) != current && Some(**target) != self.failed.as_ref())
             .copied()
             .collect();
         let among = if others.is_empty() { &free } else { &others };
