@@ -191,10 +191,16 @@ FAULTS = {
 }
 
 
-def red(templates):
+# Takes as long as all others together: only for what it is there to find.
+SLOW = "every_combination_renders"
+
+
+def red(templates, expected=SLOW):
     """The checks that fail on these templates."""
     failed = []
     for name, check in CHECKS.items():
+        if name == SLOW != expected:
+            continue
         try:
             check(templates)
         except (AssertionError, KeyError, TypeError, ValueError):
@@ -210,7 +216,7 @@ class Mutations(unittest.TestCase):
             with self.subTest(fault):
                 broken = copy.deepcopy(real)
                 plant(broken)
-                failed = red(broken)
+                failed = red(broken, expected)
                 print(f"  {fault:52} {', '.join(sorted(failed, key=lambda name: name != expected)) or 'NOT FOUND'}")
                 self.assertIn(expected, failed)
         print(f"  {len(FAULTS)} faults planted")
