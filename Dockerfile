@@ -17,10 +17,14 @@ WORKDIR /src
 COPY . .
 RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
     && for manifest in */Cargo.toml; do \
-        mkdir -p "${manifest%/*}/src" \
-        && : > "${manifest%/*}/src/lib.rs" \
-        && echo 'fn main() {}' > "${manifest%/*}/src/main.rs" || exit 1; \
+        crate=${manifest%/*} \
+        && mkdir -p "$crate/src" "$crate/tests" \
+        && : > "$crate/src/lib.rs" \
+        && echo 'fn main() {}' > "$crate/src/main.rs" \
+        # Tests are not in the context; those that a manifest names have to be there.
+        && sed -n "/^\[\[test]]/,/^\$/s|^name = \"\(.*\)\"|$crate/tests/\1.rs|p" "$manifest" >> /tests || exit 1; \
     done \
+    && xargs --no-run-if-empty touch < /tests \
     && find . -exec touch --date=@0 {} +
 
 FROM ${BUILDER_IMAGE} AS dependencies

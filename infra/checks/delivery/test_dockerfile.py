@@ -14,7 +14,7 @@ FAULTS = [
     ("a relative folder to work in", "WORKDIR /var/lib/hubbub", "WORKDIR hubbub", "DL3000"),
     ("a command that a shell takes apart", 'ENTRYPOINT ["/usr/local/bin/node"]', "ENTRYPOINT /usr/local/bin/node", "DL3025"),
     ("a port that there is not", "EXPOSE 8080 9090", "EXPOSE 80800", "DL3011"),
-    ("a word that the shell takes apart", 'mkdir -p "${manifest%/*}/src"', "mkdir -p ${manifest%/*}/src", "SC2086"),
+    ("a word that the shell takes apart", 'mkdir -p "$crate/src"', "mkdir -p $crate/src", "SC2086"),
 ]
 
 
