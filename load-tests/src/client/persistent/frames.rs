@@ -87,7 +87,7 @@ impl Life {
     pub(super) fn take(&mut self, which: Which, frame: ServerFrame) {
         let Some(link) = self.link(which) else { return };
         link.heard = Instant::now();
-        link.pinged = false;
+        link.pinged = None;
         let number = link.number;
         match frame {
             ServerFrame::Events { room, events } => {

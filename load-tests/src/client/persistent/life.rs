@@ -159,12 +159,10 @@ impl Life {
             at(self.writes.due());
             at(self.joins.values().min().copied());
             if !self.stalled {
-                let patience = if link.pinged {
-                    self.plan.silence
-                } else {
-                    self.plan.ping_after
-                };
-                at(Some(link.heard + patience));
+                at(Some(match link.pinged {
+                    Some(since) => since + self.plan.silence,
+                    None => link.heard + self.plan.ping_after,
+                }));
             }
         }
         wake
@@ -197,6 +195,7 @@ impl Life {
                 self.scribe.write(0, What::Stalled { on });
                 if let (false, Some(link)) = (on, &mut self.current) {
                     link.heard = Instant::now();
+                    link.pinged = None;
                 }
             }
             Order::Finish => self.finishing = true,
@@ -382,14 +381,14 @@ impl Life {
         if self.stalled {
             return Ok(());
         }
-        if link.pinged && link.heard + self.plan.silence <= now {
+        if link.pinged.is_some_and(|since| since + self.plan.silence <= now) {
             return Err(Error::Timeout {
                 what: "a sign of life".to_owned(),
                 seconds: self.plan.silence.as_secs(),
             });
         }
-        if !link.pinged && link.heard + self.plan.ping_after <= now {
-            link.pinged = true;
+        if link.pinged.is_none() && link.heard + self.plan.ping_after <= now {
+            link.pinged = Some(now);
             self.post(Command::Ping, Asked::Ping).await?;
         }
         Ok(())

@@ -20,8 +20,8 @@ pub(super) struct Link {
     pub(super) open: HashSet<RoomName>,
     /// When the last frame came.
     pub(super) heard: Instant,
-    /// A sign of life was asked for and has not come.
-    pub(super) pinged: bool,
+    /// Since when a sign of life is asked for that has not come.
+    pub(super) pinged: Option<Instant>,
     /// By then it is dropped, when it was replaced or the client ends.
     pub(super) until: Option<Instant>,
 }
@@ -43,7 +43,7 @@ impl Link {
             asked: HashMap::new(),
             open: HashSet::new(),
             heard: Instant::now(),
-            pinged: false,
+            pinged: None,
             until: None,
         }
     }
