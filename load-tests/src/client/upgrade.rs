@@ -71,6 +71,9 @@ async fn dial(options: &Options, address: SocketAddr) -> std::io::Result<TcpStre
     if let Some(bytes) = options.receive_buffer_bytes {
         socket.set_recv_buffer_size(bytes)?;
     }
+    if let Some(bytes) = options.segment_bytes {
+        socket2::SockRef::from(&socket).set_tcp_mss(bytes)?;
+    }
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

@@ -8,7 +8,7 @@ use actors::{
     ports::{Store, StoreError},
 };
 use load_tests::client::Error;
-use protocol::{Codec, Command, ErrorCode, JoinFrom, ServerFrame, server::Refused};
+use protocol::{Codec, Command, ErrorCode, JoinFrom, Page, ServerFrame, client::PageBound, server::Refused};
 
 use crate::support::*;
 
@@ -57,6 +57,10 @@ async fn while_the_store_is_down_for_one_node_the_other_goes_on() {
         let events = client.take_events(&room, 1).await.unwrap();
         assert_eq!(events[0].seq, 1, "the bus brings it to the node without a store");
     }
+    let page = |bound| Page { bound, limit: 50 };
+    let (recent, more) = cut.history(&room, page(PageBound::Newest)).await.unwrap();
+    assert_eq!((recent.len(), more), (1, false), "recent events are still read");
+    overloaded(cut.history(&room, page(PageBound::Before(1))).await);
 
     cluster.stores[0].heal();
     let stored = cut.send(&room, "mine", "text", None).await.unwrap();

@@ -8,8 +8,14 @@ use tokio::time::Instant;
 use super::Plan;
 use crate::client::{Client, Error, Options};
 
+/// A node that could not be reached is left alone for so long, if there are others: as a load balancer does that watches
+/// its nodes.
+const LEFT_ALONE: Duration = Duration::from_secs(1);
 /// The shortest pause behind a failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+
+/// With a small receive buffer: the largest segment, as over a network.
+const SEGMENT_BYTES: u32 = 1_460;
 
 /// A connection in the making: which node, and what comes of it.
 pub(super) struct Attempt {
@@ -67,7 +73,7 @@ impl Comeback {
         };
         self.failed = Some(Arc::clone(target));
         let now = Instant::now();
-        let alone = told.map_or(pause, |told| told.mul_f64(1.0 + 0.5 * rng.f64()));
+        let alone = told.unwrap_or(LEFT_ALONE).mul_f64(1.0 + 0.5 * rng.f64());
         self.avoid.insert(Arc::clone(target), now + alone.max(pause));
         // Another node may do.
         self.due = Some(now + pause);
@@ -126,7 +132,7 @@ impl Attempt {
             options = options.from_address(from);
         }
         if let Some(bytes) = plan.receive_buffer_bytes {
-            options = options.receive_buffer_bytes(bytes);
+            options = options.receive_buffer_bytes(bytes).segment_bytes(SEGMENT_BYTES);
         }
         Self {
             target,

@@ -23,7 +23,7 @@ pub struct Plan {
     pub from: Option<IpAddr>,
     /// The rooms to be in, at most 200, and where their events begin.
     pub rooms: Vec<(RoomName, JoinFrom)>,
-    /// A connection on which nothing was heard for so long, although asked, is given up.
+    /// A connection on which nothing was heard for so long after asking is given up.
     pub silence: Duration,
     /// How long nothing may be heard before the node is asked for a sign of life.
     pub ping_after: Duration,
@@ -33,7 +33,8 @@ pub struct Plan {
     pub backoff: Duration,
     /// Commands that may be under way unanswered.
     pub window: usize,
-    /// Size of the kernel's receive buffer, in bytes; `None`: the system's.
+    /// Size of the kernel's receive buffer, in bytes, and with it segments as over a network, so that a client that reads
+    /// nothing is soon felt; `None`: as the system has it.
     pub receive_buffer_bytes: Option<u32>,
     /// Decides all that is left to chance.
     pub seed: u64,
@@ -49,7 +50,7 @@ impl Plan {
             token: None,
             from: None,
             rooms: Vec::new(),
-            silence: Duration::from_secs(5),
+            silence: Duration::from_secs(3),
             ping_after: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(4),
             backoff: Duration::from_secs(4),
