@@ -32,6 +32,8 @@ class Prometheus:
             stdout=self.log, stderr=subprocess.STDOUT,
         )
         try:
+            # It listens before it answers.
+            self.until(lambda: urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=10).close() is None)
             self.until(lambda: len(self.ask("query", query='up == 1')["result"]) == len(targets))
         except BaseException:
             self.end()
