@@ -26,8 +26,9 @@ use crate::{
     world::World,
 };
 
-/// How often a client looks for what it might do.
+/// How often a client looks for what it might do while something is to be done, and while there is nothing.
 const TICK: Duration = Duration::from_millis(20);
+const IDLE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Client {
     pub(crate) index: usize,
@@ -164,7 +165,7 @@ impl Client {
                     }
                 }
                 () = wake.notified() => {}
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(self.pause()) => {}
             }
             self.act();
             while outbox.accepts_commands() {
@@ -323,6 +324,19 @@ impl Client {
             write.attempts
         ));
         state.ask(asked, command);
+    }
+
+    /// How long it may sleep if nothing comes.
+    fn pause(&self) -> Duration {
+        let state = self.state.lock();
+        let waits = !state.writes.is_empty()
+            || state.stalled_until_ms > self.world.now_ms()
+            || state.connected.as_ref().is_some_and(|c| !c.commands.is_empty())
+            || state
+                .rooms
+                .iter()
+                .any(|view| view.wanted && view.status != Status::Open);
+        if waits { TICK } else { IDLE }
     }
 
     fn next_command(&self) -> Option<(u32, Command)> {
