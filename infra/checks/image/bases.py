@@ -31,6 +31,15 @@ def store_in(folder):
     STORAGE[:] = ["--root", os.path.join(folder, "storage"), "--runroot", os.path.join(folder, "run")]
 
 
+def remove(folder):
+    """Removes what was kept there. A build that was cut off leaves its storage mounted."""
+    with open("/proc/mounts", encoding="utf-8") as file:
+        mounted = [line.split()[1] for line in file]
+    for path in sorted((path for path in mounted if path.startswith(folder + "/")), reverse=True):
+        subprocess.run(["umount", "--lazy", path])
+    shutil.rmtree(folder)
+
+
 def make():
     """Makes both; gives the arguments that let a build use them."""
     with tempfile.TemporaryDirectory(prefix="hubbub-bases-") as folder:

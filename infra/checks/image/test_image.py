@@ -55,7 +55,7 @@ class Image(unittest.IsolatedAsyncioTestCase):
         kept = os.environ.get("HUBBUB_IMAGE_STORAGE")
         if not kept:
             folder = tempfile.mkdtemp(prefix="hubbub-image-", dir="/var/tmp")
-            cls.addClassCleanup(shutil.rmtree, folder)
+            cls.addClassCleanup(bases.remove, folder)
         bases.store_in(kept or folder)
         begun = time.monotonic()
         cls.bases = [] if os.environ.get("HUBBUB_IMAGE_BASES") == "registry" else bases.make()
