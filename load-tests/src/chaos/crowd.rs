@@ -42,6 +42,8 @@ pub struct CrowdOptions {
     pub ping_after: Duration,
     /// The kernel's receive buffer of each client, in bytes; `None`: the system's.
     pub receive_buffer_bytes: Option<u32>,
+    /// Where rooms begin for them.
+    pub from: JoinFrom,
     /// Begins the names of rooms, so that several crowds do not meet.
     pub prefix: String,
     /// The number of the first client.
@@ -58,6 +60,7 @@ impl Default for CrowdOptions {
             begin_per_second: 500,
             ping_after: Duration::from_secs(2),
             receive_buffer_bytes: None,
+            from: JoinFrom::After(0),
             prefix: "room".to_owned(),
             first: 1,
             seed: 0,
@@ -286,10 +289,7 @@ fn member(
     let plan = Plan {
         codec: Codec::ALL[usize::try_from(place / options.rooms.max(1) % 2)?],
         from: Some(source_address(number)),
-        rooms: rooms
-            .iter()
-            .map(|room| (room.clone(), JoinFrom::After(0)))
-            .collect(),
+        rooms: rooms.iter().map(|room| (room.clone(), options.from)).collect(),
         ping_after: options.ping_after,
         receive_buffer_bytes: options.receive_buffer_bytes,
         seed: options.seed.wrapping_add(number.into()),

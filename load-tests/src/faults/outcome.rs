@@ -47,9 +47,13 @@ impl Figure {
 
     #[allow(clippy::cast_precision_loss, reason = "for people, who read three digits")]
     pub(super) fn above(name: &str, value: u64, unit: &'static str, least: u64) -> Self {
+        Self::at_least(name, value as f64, unit, least as f64)
+    }
+
+    pub(super) fn at_least(name: &str, value: f64, unit: &'static str, least: f64) -> Self {
         Self {
             name: name.to_owned(),
-            value: Some(value as f64),
+            value: Some(value),
             unit,
             limit: Some(format!("at least {least}")),
             ok: value >= least,
