@@ -5,7 +5,7 @@ import json
 import re
 
 import network
-from templates import IMAGE, INFRA, OPTIONAL, STACKS, System, combinations, package, packaged, Renderer
+from templates import FOLDER, IMAGE, INFRA, OPTIONAL, STACKS, System, combinations, package, packaged, Renderer
 
 CHECKS = {}
 HA = {"HighAvailability": "true"}
@@ -455,7 +455,14 @@ def logs_are_kept_for_a_time(templates):
     for name, body in groups.items():
         assert 7 <= body["Properties"]["RetentionInDays"] <= 90 and body["Properties"]["KmsKeyId"], name
         # As the key's policy and the execution role have it.
-        assert body["Properties"]["LogGroupName"].startswith("/hubbub/hubbub-"), name
+        assert body["Properties"]["LogGroupName"].startswith(("/hubbub/hubbub-", "/aws/rds/instance/hubbub-")), name
+    (key,) = [one for one in system.properties("Key")["KeyPolicy"]["Statement"] if one.get("Sid") == "Logs"]
+    for place in ("/hubbub/*", "/aws/rds/instance/*"):
+        assert [arn for arn in key["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"] if arn.endswith(f":log-group:{place}")], place
+    postgres = system.resources["Postgres"]
+    exported = {f"/aws/rds/instance/{postgres['Properties']['DBInstanceIdentifier']}/{log}" for log in postgres["Properties"]["EnableCloudwatchLogsExports"]}
+    before = {groups[name]["Properties"]["LogGroupName"] for name in postgres.get("DependsOn", []) if name in groups}
+    assert exported <= before, f"RDS would make {exported - before} itself, to be kept for ever"
     unit = (INFRA / "instance/hubbub.service").read_text()
     assert "--log-driver awslogs" in unit and "awslogs-group=${NODE_LOGS}" in unit
     assert "NODE_LOGS=${NodeLogs}\n" in user_data(templates)
@@ -526,6 +533,44 @@ def nothing_stateful_lies_in_the_service(templates):
         for resource, body in template["Resources"].items():
             if body["Type"] in stateful:
                 assert "DeletionPolicy" in body and "UpdateReplacePolicy" in body, f"{name}: {resource} does not say what becomes of its data"
+
+
+def stack_policy():
+    return json.loads((FOLDER / "stack-policy.json").read_text())["Statement"]
+
+
+def denied_by(policy, action, kind):
+    """Whether a stack policy stops an update from doing this to a resource of this type."""
+    allowed = False
+    for statement in policy:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        kinds = statement.get("Condition", {}).get("StringEquals", {}).get("ResourceType", [kind])
+        if kind in kinds and {action, "Update:*"} & set(actions):
+            if statement["Effect"] == "Deny":
+                return True
+            allowed = True
+    return not allowed
+
+
+@check
+def no_update_loses_what_is_kept(templates):
+    """The stack policy denies what would lose data, and nothing else; its types are types that there are."""
+    policy = stack_policy()
+    kinds = {body["Type"] for name in ("foundation", "data") for body in templates[name]["Resources"].values()}
+    kept = {"AWS::RDS::DBInstance", "AWS::KMS::Key", "AWS::Backup::BackupVault"}
+    for kind in kept:
+        for action in ("Update:Replace", "Update:Delete"):
+            assert denied_by(policy, action, kind), f"{action} of {kind} is allowed"
+    # Another shape or generation is another Redis: it may be replaced, and not left out.
+    assert denied_by(policy, "Update:Delete", "AWS::ElastiCache::ReplicationGroup")
+    assert not denied_by(policy, "Update:Replace", "AWS::ElastiCache::ReplicationGroup")
+    assert not [kind for kind in kinds if denied_by(policy, "Update:Modify", kind)], "nothing could be changed any more"
+    assert not denied_by(policy, "Update:Delete", "AWS::EC2::FlowLog"), "CostSaving could not be chosen"
+    named = {kind for statement in policy for kind in statement.get("Condition", {}).get("StringEquals", {}).get("ResourceType", [])}
+    assert named <= kinds, f"no stack that it is set on has {named - kinds}"
+    for name, template in templates.items():
+        if name in ("service", "watch"):
+            assert not [one for one, body in template["Resources"].items() if body["Type"] in named], f"{name} has no policy"
 
 
 @check

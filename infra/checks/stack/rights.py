@@ -180,6 +180,8 @@ def deployers_may_only_tell_cloudformation(templates):
         for action in listed(statement["Action"]):
             assert action.startswith("cloudformation:") or action == "iam:PassRole", action
         assert statement["Resource"] != "*"
+    (policies,) = [statement for statement in statements(system, "DeployRole") if "cloudformation:SetStackPolicy" in listed(statement["Action"])]
+    assert [arn.split(":stack/")[1] for arn in policies["Resource"]] == ["hubbub-foundation/*", "hubbub-data/*"], "what infra/deploy guards"
     assert not [action for action in actions(system, "BuildRole") if not action.startswith("ecr:")]
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import urllib.request
 from templates import INFRA
 
 HERE = pathlib.Path(__file__).parent
+POLICY = json.loads((INFRA / "cloudformation/stack-policy.json").read_text())
 FIRST, SECOND = (f"111122223333.dkr.ecr.eu-west-1.amazonaws.com/hubbub@sha256:{letter * 64}" for letter in "ab")
 
 
@@ -93,6 +95,7 @@ class Deployments(unittest.TestCase):
         self.a_cluster_is_made()
         self.a_new_image_changes_launch_template_and_group_alone()
         self.what_must_not_be_is_refused()
+        self.what_is_meant_is_replaced()
         self.everything_goes()
 
     def wrong_usage_changes_nothing(self):
@@ -119,6 +122,13 @@ class Deployments(unittest.TestCase):
         for stack in self.ask("cloudformation", "describe-stacks")["Stacks"]:
             if stack["StackName"] != "hubbub-bootstrap":
                 self.assertTrue(stack["EnableTerminationProtection"], stack["StackName"])
+        for part in ("foundation", "data"):
+            self.assertEqual(self.stack_policy(part), POLICY, part)
+        self.assertEqual(self.stack_policy("service"), None)
+
+    def stack_policy(self, part):
+        said = self.aws("cloudformation", "get-stack-policy", "--stack-name", f"hubbub-{part}", "--query", "StackPolicyBody", "--output", "text").strip()
+        return json.loads(said) if said not in ("", "None") else None
 
     def user_data(self, version):
         (template,) = self.ask("ec2", "describe-launch-templates")["LaunchTemplates"]
@@ -135,7 +145,11 @@ class Deployments(unittest.TestCase):
 
     def a_new_image_changes_launch_template_and_group_alone(self):
         before = self.identities()
+        # Somebody has taken the policy off by hand.
+        open_to_all = '{"Statement": [{"Effect": "Allow", "Action": "Update:*", "Principal": "*", "Resource": "*"}]}'
+        self.aws("cloudformation", "set-stack-policy", "--stack-name", "hubbub-data", "--stack-policy-body", open_to_all)
         said = self.deploy(SECOND)
+        self.assertEqual(self.stack_policy("data"), POLICY)
         self.assertEqual(set(re.findall(r"^    (?:Modify|Add|Remove)\t(\w+)", said, re.M)), {"LaunchTemplate", "Group"})
         for part in ("foundation", "data", "watch"):
             self.assertIn(f"hubbub-{part}: nothing to do", said)
@@ -150,6 +164,29 @@ class Deployments(unittest.TestCase):
         self.assertIn("MaxSize must not be below MinSize", self.deploy("--only", "service", SECOND, "MinSize=4", "MaxSize=3", code=1))
         self.assertIn("would lose Postgres", self.deploy("--only", "data", SECOND, "DBSnapshotIdentifier=before", code=1))
         self.assertEqual(self.identities(), before)
+
+    def what_is_meant_is_replaced(self):
+        """As the runbook restores Postgres: the policy is lifted for that, and back afterwards."""
+        before = self.identities()
+        noted = self.stand_in_for_aws()
+        said = self.deploy("--only", "data", "--allow-replacement", SECOND, "DBSnapshotIdentifier=before", "DBGeneration=2", PATH=f"{noted.parent}:{self.environment['PATH']}")
+        self.assertIn("hubbub-data: UPDATE_COMPLETE", said)
+        order = [call for call in noted.read_text().splitlines() if call.startswith(("set-stack-policy", "execute-change-set"))]
+        self.assertEqual([call.split()[0] for call in order], ["set-stack-policy", "set-stack-policy", "execute-change-set", "set-stack-policy"])
+        self.assertEqual(["stack-policy.json" in call for call in order], [True, False, False, True])
+        self.assertEqual(self.stack_policy("data"), POLICY)
+        changed = {key[1] for key, identity in self.identities().items() if before.get(key) != identity}
+        self.assertLessEqual({"Postgres", "PostgresLogs", "PostgresUpgradeLogs"}, changed)
+        self.assertNotIn("Redis", changed)
+
+    def stand_in_for_aws(self):
+        """A folder's `calls`: what was asked of CloudFormation by the `aws` in it, which passes all on."""
+        folder = pathlib.Path(self.folder.name) / "noting"
+        folder.mkdir()
+        program = folder / "aws"
+        program.write_text(f'#!/bin/bash\necho "${{*:2}}" >>{folder}/calls\nexec {shutil.which("aws")} "$@"\n')
+        program.chmod(0o755)
+        return folder / "calls"
 
     def everything_goes(self):
         self.deploy("--delete")

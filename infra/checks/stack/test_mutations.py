@@ -1,8 +1,11 @@
 """Faults that stacks of this kind have, planted one at a time: each must turn the check red that is there for it."""
 
+import contextlib
 import copy
 import unittest
+from unittest import mock
 
+import checks
 import rights  # noqa: F401  registers its checks
 from checks import CHECKS
 from templates import all_templates
@@ -149,6 +152,22 @@ FAULTS = {
     "logs kept for ever": (
         lambda t: properties(t, "NodeLogs").update(RetentionInDays=3653),
         "logs_are_kept_for_a_time"),
+    "log of Postgres that RDS makes, for ever": (
+        lambda t: resource(t, "Postgres").update(DependsOn=["PostgresLogs"]),
+        "logs_are_kept_for_a_time"),
+    "log of another database than there is": (
+        lambda t: properties(t, "Postgres").update(DBInstanceIdentifier="hubbub"),
+        "logs_are_kept_for_a_time"),
+    "key that the logs of Postgres may not use": (
+        lambda t: next(one for one in properties(t, "Key")["KeyPolicy"]["Statement"] if one["Sid"] == "Logs")["Condition"]["ArnLike"][
+            "kms:EncryptionContext:aws:logs:arn"].pop(),
+        "logs_are_kept_for_a_time"),
+    "something to be kept where no policy guards it": (
+        lambda t: t["watch"]["Resources"].update(Copy={"Type": "AWS::Backup::BackupVault", "DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}),
+        "no_update_loses_what_is_kept"),
+    "deployer who takes the policy off any stack": (
+        lambda t: statement(t, "DeployRole", "GuardWhatIsKept")["Resource"].append({"Fn::Sub": "arn:${AWS::Partition}:cloudformation:${AWS::Region}:${AWS::AccountId}:stack/*"}),
+        "deployers_may_only_tell_cloudformation"),
     "database password as a parameter": (
         lambda t: t["data"]["Parameters"].update(DBPassword={"Type": "String", "NoEcho": True, "Default": ""}),
         "user_data_is_small_and_holds_no_secret"),
@@ -209,6 +228,24 @@ def red(templates, expected=SLOW):
 
 
 class Mutations(unittest.TestCase):
+    def test_a_stack_policy_with_a_fault_is_found(self):
+        """It is no template, so it is broken by itself."""
+        real, templates = checks.stack_policy(), all_templates()
+        faults = {
+            "denies nothing": real[:1],
+            "denies replacing alone": [real[0], {**real[1], "Action": "Update:Replace"}, real[2]],
+            "forgets the database": [real[0], {**real[1], "Condition": {"StringEquals": {"ResourceType": ["AWS::KMS::Key", "AWS::Backup::BackupVault"]}}}, real[2]],
+            "allows nothing": real[1:],
+            "keeps Redis as it is": [*real[:2], {**real[2], "Action": "Update:*"}],
+        }
+        with mock.patch("checks.stack_policy") as policy:
+            for fault, broken in {"": real, **faults}.items():
+                policy.return_value = broken
+                found = contextlib.nullcontext() if broken is real else self.assertRaises(AssertionError, msg=fault)
+                with found:
+                    checks.no_update_loses_what_is_kept(templates)
+        print(f"  stack policy: {len(faults)} faults planted, each found")
+
     def test_every_fault_is_found(self):
         real = all_templates()
         self.assertEqual(red(real), [], "the templates as they are")
