@@ -205,7 +205,7 @@ impl Judge<'_> {
         match sent.acked.replace((seq, time)) {
             None => {
                 self.facts.counts.acked += 1;
-                if !self.own_fault(client, due) {
+                if !self.own_fault(client, due, entry.at) {
                     let what = || format!("client {client}: {op:?} {cid} in room {name}");
                     self.waits.add(Wait::Ack, due, entry.at, what);
                 }
@@ -341,7 +341,7 @@ impl Judge<'_> {
             return;
         };
         // What was said before it came in is no wait of its.
-        if event.known_at < since || self.own_fault(client, event.known_at) {
+        if event.known_at < since || self.own_fault(client, event.known_at, entry.at) {
             return;
         }
         let name = self.name(room).to_owned();
@@ -352,11 +352,13 @@ impl Judge<'_> {
         }
     }
 
-    /// Whether the client itself did not read at that time.
-    fn own_fault(&mut self, client: u32, time: u64) -> bool {
+    /// Whether the client itself did not read at some time between these two.
+    fn own_fault(&mut self, client: u32, from: u64, to: u64) -> bool {
         let view = self.view(client);
-        view.stalled_since.is_some_and(|since| since <= time)
-            || view.stalled.is_some_and(|(from, to)| from <= time && time <= to)
+        view.stalled_since.is_some_and(|since| since <= to)
+            || view
+                .stalled
+                .is_some_and(|(began, ended)| began <= to && from <= ended)
     }
 
     fn gap(&mut self, entry: &Entry, room: &str, from: u64, to: u64) {
@@ -402,7 +404,7 @@ impl Judge<'_> {
         if targets.is_empty() {
             view.catching_up = None;
             let client = entry.client;
-            if !self.own_fault(client, since) {
+            if !self.own_fault(client, since, entry.at) {
                 self.waits.add(Wait::Back, since, entry.at, || {
                     format!("client {client} was cut off")
                 });

@@ -54,6 +54,28 @@ fn waits_are_put_to_the_faults_that_they_touch() {
 }
 
 #[test]
+fn who_does_not_read_on_purpose_does_not_wait() {
+    let mut run = Run::clean(8);
+    let place = run.shown(7);
+    let late = at(8) * MS;
+    run.entries[place].at = late;
+    for (on, time) in [(false, late - MS), (true, at(7) * MS + 3 * MS)] {
+        let entry = Entry {
+            at: time,
+            client: 2,
+            conn: 0,
+            what: What::Stalled { on },
+        };
+        run.entries.insert(place, entry);
+    }
+    let report = run.check();
+    assert!(report.is_clean(), "{report}");
+    let delivery = report.waits_of("", Phase::All, Wait::Delivery).unwrap();
+    assert_eq!(delivery.count, 15);
+    assert!(delivery.max_ms < 5.0, "{delivery:?}");
+}
+
+#[test]
 fn journals_in_a_folder_are_checked_together() {
     let folder = tempfile::tempdir().unwrap();
     let run = Run::clean(8);
