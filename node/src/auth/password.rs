@@ -22,9 +22,9 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 /// Hashes that may wait for a core; more are refused.
 const WAITING: usize = 64;
-/// The nice value of the threads that hash: the lowest priority there is. On a machine whose cores are all busy a hash
-/// still gets about 1 % of one.
-const NICE: i32 = 19;
+/// The nice value of the threads that hash: whatever else wakes up goes first. On a machine whose cores are all busy a
+/// hash still gets about a tenth of one; with the lowest priority, 19, it would get a hundredth.
+const NICE: i32 = 10;
 
 /// A password that may be one, in the form that PRECIS OpaqueString (RFC 8265) gives it: composed, with plain spaces, so
 /// that it is the same from every keyboard.
