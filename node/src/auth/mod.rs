@@ -1,5 +1,6 @@
 //! Who somebody is: credentials to users.
 
+mod aside;
 mod guest;
 mod jwt;
 pub(crate) mod names;

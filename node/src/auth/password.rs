@@ -1,14 +1,14 @@
 //! Passwords: argon2id with the parameters that OWASP asks for, a bounded number at a time, on threads that give way to
 //! all others: somebody who signs in is not to slow down those who chat.
 
-use std::{sync::Arc, thread};
+use std::sync::Arc;
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash,
 };
-use rustix::process::setpriority_process;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
+
+use super::aside::{self, Aside};
 
 /// Shortest password, in bytes.
 pub(crate) const MIN_BYTES: usize = 8;
@@ -20,22 +20,16 @@ const RULE: &str = "must be 8 to 256 bytes without control characters";
 const MEMORY_KIB: u32 = 19 * 1024;
 /// Passes over it.
 const PASSES: u32 = 2;
-/// Hashes that may wait for a core; more are refused.
-const WAITING: usize = 64;
-/// The nice value of the threads that hash: whatever else wakes up goes first. On a machine whose cores are all busy a
-/// hash still gets about a tenth of one; with the lowest priority, 19, it would get a hundredth.
-const NICE: i32 = 10;
-
 /// A password that may be one, in the form that PRECIS OpaqueString (RFC 8265) gives it: composed, with plain spaces, so
 /// that it is the same from every keyboard.
+#[derive(Clone)]
 pub(crate) struct Password(String);
 
 /// Makes and checks hashes. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
-    cores: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    aside: Aside,
     /// Compared with where there is no such account, so that it takes as long.
     decoy: Arc<str>,
 }
@@ -47,6 +41,15 @@ pub(crate) enum HashError {
     Busy,
     /// A fault of this program, or no randomness.
     Failed,
+}
+
+impl From<aside::Refused> for HashError {
+    fn from(refused: aside::Refused) -> Self {
+        match refused {
+            aside::Refused::Busy => Self::Busy,
+            aside::Refused::Failed => Self::Failed,
+        }
+    }
 }
 
 impl Password {
@@ -76,11 +79,9 @@ impl Passwords {
         let params = Params::new(MEMORY_KIB, PASSES, 1, None).map_err(|_| HashError::Failed)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash(&argon2, "nobody's password").ok_or(HashError::Failed)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             argon2,
-            cores: Arc::new(Semaphore::new(cores)),
-            queue: Arc::new(Semaphore::new(cores + WAITING)),
+            aside: Aside::new("hash"),
             decoy: decoy.into(),
         })
     }
@@ -91,8 +92,8 @@ impl Passwords {
     /// When too many wait already.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, HashError> {
         let argon2 = self.argon2.clone();
-        let hashed = self.run(move || hash(&argon2, &password.0)).await?;
-        hashed.ok_or(HashError::Failed)
+        let work = move || hash(&argon2, &password.0);
+        self.aside.run(work).await?.ok_or(HashError::Failed)
     }
 
     /// Whether the password is the one that was hashed. Without either it takes as long, and is not.
@@ -112,37 +113,8 @@ impl Passwords {
             let parsed = PasswordHash::new(hash).ok()?;
             Some(argon2.verify_password(password.as_bytes(), &parsed).is_ok())
         };
-        let matches = self.run(verify).await?.ok_or(HashError::Failed)?;
+        let matches = self.aside.run(verify).await?.ok_or(HashError::Failed)?;
         Ok(matches && possible)
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, HashError> {
-        let queued = Arc::clone(&self.queue)
-            .try_acquire_owned()
-            .map_err(|_| HashError::Busy)?;
-        let core = Arc::clone(&self.cores)
-            .acquire_owned()
-            .await
-            .map_err(|_| HashError::Failed)?;
-        // The places are held until the work is done, also when nobody waits for it any more.
-        let places: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (queued, core);
-        let (finished, result) = oneshot::channel();
-        // A thread for each: beside the hash's milliseconds it costs nothing, and priority is a thread's own.
-        thread::Builder::new()
-            .name("hash".to_owned())
-            .spawn(move || {
-                // Where the system does not let it, the hash is made all the same.
-                let _ = setpriority_process(None, NICE);
-                let done = work();
-                drop(places);
-                // Nobody may wait for it any more.
-                let _ = finished.send(done);
-            })
-            .map_err(|_| HashError::Failed)?;
-        result.await.map_err(|_| HashError::Failed)
     }
 }
 
@@ -194,53 +166,5 @@ mod tests {
         for bad in ["", "1234567", "1234567\n", &"x".repeat(257)] {
             assert!(Password::new(bad).is_err(), "{bad}");
         }
-    }
-
-    /// The nice values of this process's threads that hash at the moment (proc(5): `comm` and field 19 of `stat`).
-    #[cfg(target_os = "linux")]
-    fn nice_of_hash_threads() -> Vec<i32> {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let stats = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).ok());
-        stats
-            .filter_map(|stat| {
-                let (name, fields) = stat.split_once('(')?.1.split_once(") ")?;
-                let nice = fields.split(' ').nth(16)?.parse().ok()?;
-                (name == "hash").then_some(nice)
-            })
-            .collect()
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn hashes_give_way_to_all_else() {
-        let passwords = Passwords::new().unwrap();
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        let mut seen = Vec::new();
-        // A thread may be seen before it has lowered itself, or be missed altogether.
-        while !seen.contains(&NICE) {
-            assert!(std::time::Instant::now() < end, "seen: {seen:?}");
-            let made = passwords.hash(password("correct horse"));
-            tokio::pin!(made);
-            while futures_util::poll!(made.as_mut()).is_pending() {
-                seen.extend(nice_of_hash_threads());
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_long_queue_is_refused() {
-        let passwords = Passwords::new().unwrap();
-        let held = Arc::clone(&passwords.cores);
-        let _all = held
-            .acquire_many(u32::try_from(held.available_permits()).unwrap())
-            .await
-            .unwrap();
-        let waiting = passwords.queue.available_permits();
-        let _queue = passwords
-            .queue
-            .acquire_many(u32::try_from(waiting).unwrap())
-            .await
-            .unwrap();
-        assert_eq!(passwords.hash(password("12345678")).await, Err(HashError::Busy));
     }
 }
