@@ -1,28 +1,33 @@
 //! A group of nodes behind a load balancer, on one machine: an auto-scaling group with processes for its machines.
 
+mod activity;
+mod autoscaler;
+mod keeper;
+mod machine;
+mod scaling;
 mod settings;
 mod template;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use parking_lot::Mutex;
 use tempfile::TempDir;
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
-use crate::{
-    lab::{HaProxy, Health},
-    stage::{Node, node_program},
-};
+use crate::{lab::HaProxy, stage::node_program};
+use machine::Machine;
 
+pub use activity::Activity;
+pub use autoscaler::{Autoscaler, Fleet, Outcome, Reading, Resize};
+pub use keeper::Keeper;
+pub use machine::{Lifecycle, Process};
+pub use scaling::{Metric, Policy, Scaling};
 pub use settings::GroupSettings;
-
-/// How long a node may take to be in service, beside its boot and the load balancer's checks.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is looked whether something has come so far.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// See the module's documentation. Dropping it ends all of it.
 #[derive(Debug)]
@@ -30,23 +35,35 @@ pub struct Group {
     settings: GroupSettings,
     node_settings: Vec<(String, String)>,
     balancer: Arc<HaProxy>,
-    instances: Vec<Instance>,
-    launched: u32,
     program: PathBuf,
+    state: Arc<Mutex<State>>,
     /// For what nodes log.
     folder: TempDir,
 }
 
-#[derive(Debug)]
-struct Instance {
-    name: String,
-    state: State,
+#[derive(Debug, Default)]
+struct State {
+    /// The oldest first.
+    machines: Vec<Arc<Machine>>,
+    launched: u32,
+    /// How many there should be, and whether somebody sees to it; see [`Keeper`].
+    desired: u32,
+    suspended: bool,
+    lost_zones: Vec<u32>,
+    activities: Vec<(Instant, Activity)>,
 }
 
-#[derive(Debug)]
-enum State {
-    Booting(JoinHandle<anyhow::Result<Node>>),
-    Running(Box<Node>),
+/// A machine at a moment.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name, which is its node's.
+    pub name: String,
+    /// Its zone.
+    pub zone: u32,
+    /// How it is.
+    pub stage: Lifecycle,
+    /// Its node, once that was started.
+    pub process: Option<Process>,
 }
 
 impl Group {
@@ -59,21 +76,31 @@ impl Group {
         settings: GroupSettings,
         node_settings: Vec<(String, String)>,
     ) -> anyhow::Result<Self> {
+        let program = node_program()?;
+        Self::start_program(settings, node_settings, &program).await
+    }
+
+    /// The same with another program for the nodes.
+    ///
+    /// # Errors
+    /// As [`Group::start`].
+    pub async fn start_program(
+        settings: GroupSettings,
+        node_settings: Vec<(String, String)>,
+        program: &Path,
+    ) -> anyhow::Result<Self> {
         let balancer = Arc::new(HaProxy::start(settings.balancer()).await?);
         let drain = ("drain.seconds".to_owned(), settings.drain.as_secs().to_string());
         let proxies = ("http.trusted_proxies".to_owned(), "127.0.0.1".to_owned());
-        let mut group = Self {
-            node_settings: node_settings
-                .into_iter()
-                .chain([drain, proxies])
-                .collect::<Vec<_>>(),
+        let group = Self {
+            node_settings: node_settings.into_iter().chain([drain, proxies]).collect(),
             balancer,
-            instances: Vec::new(),
-            launched: 0,
-            program: node_program()?,
+            program: program.to_owned(),
+            state: Arc::default(),
             folder: tempfile::Builder::new().prefix("hubbub-group-").tempdir()?,
             settings,
         };
+        group.state.lock().desired = group.settings.min;
         for _ in 0..group.settings.min {
             group.launch();
         }
@@ -93,34 +120,72 @@ impl Group {
         &self.balancer
     }
 
-    /// The names of all instances, the oldest first.
-    pub fn names(&self) -> Vec<String> {
-        self.instances
-            .iter()
-            .map(|instance| instance.name.clone())
-            .collect()
+    /// The numbers that it goes by.
+    pub fn settings(&self) -> &GroupSettings {
+        &self.settings
     }
 
-    /// Runs another machine and returns at once: its node starts and becomes a target while one does something else.
-    pub fn launch(&mut self) -> String {
-        self.launched += 1;
-        let name = format!("i-{}", self.launched);
-        let (boot, balancer) = (self.settings.boot, Arc::clone(&self.balancer));
-        let mut settings = self.node_settings.clone();
-        settings.push(("node.name".into(), name.clone()));
-        let (called, program) = (name.clone(), self.program.clone());
-        let log = self.folder.path().join(format!("{name}.log"));
-        let booting = tokio::spawn(async move {
-            sleep(boot).await;
-            let mut node = Node::new(&program, &log, settings)?;
-            node.start().await?;
-            balancer.register(&called, node.public()).await?;
-            Ok(node)
+    /// The folder of the nodes' logs, `NAME.log`.
+    pub fn logs(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The names of all instances that are not leaving, the oldest first.
+    pub fn names(&self) -> Vec<String> {
+        let staying = self.members().into_iter();
+        let staying = staying.filter(|member| member.stage != Lifecycle::Leaving);
+        staying.map(|member| member.name).collect()
+    }
+
+    /// All instances, the oldest first; those that are leaving, too.
+    pub fn members(&self) -> Vec<Member> {
+        let state = self.state.lock();
+        let all = state.machines.iter().map(|machine| Member {
+            name: machine.name.clone(),
+            zone: machine.zone,
+            stage: machine.stage(),
+            process: machine.process(),
         });
-        self.instances.push(Instance {
+        all.collect()
+    }
+
+    /// What happened so far, but for the first `known`.
+    pub fn activities(&self, known: usize) -> Vec<(Instant, Activity)> {
+        let state = self.state.lock();
+        state.activities.get(known..).unwrap_or_default().to_vec()
+    }
+
+    /// Runs another machine and returns at once: its node starts and becomes a target while one does something else. It is
+    /// in the zone that has the fewest.
+    pub fn launch(&self) -> String {
+        let mut state = self.state.lock();
+        state.launched += 1;
+        let name = format!("i-{}", state.launched);
+        let zone = state.emptiest_zone(self.settings.scaling.zones);
+        let machine = Arc::new(Machine::new(&name, zone));
+        state.machines.push(Arc::clone(&machine));
+        state.note(Activity::Launched {
             name: name.clone(),
-            state: State::Booting(booting),
+            zone,
         });
+        drop(state);
+        let node = machine::node(&self.program, self.folder.path(), &name, &self.node_settings);
+        let told = Arc::clone(&self.state);
+        let done = move |machine: &Machine| {
+            let name = machine.name.clone();
+            let activity = match machine.stage() {
+                Lifecycle::InService(at) => Activity::InService {
+                    name,
+                    after: at - machine.launched,
+                },
+                Lifecycle::Failed(why) => {
+                    Activity::Failed(format!("{name} does not come into service: {why}"))
+                }
+                Lifecycle::Pending | Lifecycle::Leaving => return,
+            };
+            told.lock().note(activity);
+        };
+        machine.boot(Arc::clone(&self.balancer), self.settings.clone(), node, done);
         name
     }
 
@@ -129,18 +194,8 @@ impl Group {
     ///
     /// # Errors
     /// When it does not come so far in time.
-    pub async fn in_service(&mut self, name: &str) -> anyhow::Result<()> {
-        self.running(name).await?.ready(PATIENCE).await?;
-        let checks = self.settings.check_interval * (self.settings.healthy_threshold + 1);
-        let begun = Instant::now();
-        while self.balancer.health(name).await? != Some(Health::Healthy) {
-            ensure!(
-                begun.elapsed() < checks + PATIENCE,
-                "the load balancer has not found {name} healthy"
-            );
-            sleep(LOOK).await;
-        }
-        Ok(())
+    pub async fn in_service(&self, name: &str) -> anyhow::Result<()> {
+        self.machine(name)?.in_service().await
     }
 
     /// Takes an instance out as the stack does: it is taken out of the load balancer, which has heard of it after the lag; then
@@ -148,8 +203,19 @@ impl Group {
     ///
     /// # Errors
     /// When there is no such instance, or the load balancer does not answer.
-    pub async fn retire(&mut self, name: &str) -> anyhow::Result<bool> {
-        let mut node = self.take(name).await?;
+    pub async fn retire(&self, name: &str) -> anyhow::Result<bool> {
+        let machine = self.machine(name)?;
+        machine.in_service().await?;
+        machine.leave();
+        self.take_out(&machine).await
+    }
+
+    /// The rest of [`Group::retire`], for a machine that is leaving.
+    async fn take_out(&self, machine: &Machine) -> anyhow::Result<bool> {
+        let name = machine.name.as_str();
+        self.note(Activity::Leaving {
+            name: name.to_owned(),
+        });
         let begun = Instant::now();
         let heard = async {
             sleep(self.settings.deregistration_lag).await;
@@ -157,70 +223,101 @@ impl Group {
         };
         let left = async {
             sleep(self.settings.pause_before_drain).await;
-            node.terminate()?;
             let patience = self.settings.deregistration_delay.saturating_sub(begun.elapsed());
-            let ended = node.ended(patience).await;
-            anyhow::Ok(ended.is_ok_and(|status| status.success()))
+            machine.drain(patience).await
         };
         let (heard, left) = tokio::join!(heard, left);
+        self.forget(name);
         heard?;
         self.balancer.remove(name).await?;
-        left
+        let in_order = left?;
+        self.note(Activity::Gone {
+            name: name.to_owned(),
+            in_order,
+            after: begun.elapsed(),
+        });
+        Ok(in_order)
     }
 
     /// Takes an instance away as a machine is that nobody prepared for it: it is gone at once, and the load balancer finds
-    /// out by its checks.
+    /// out by its checks. A [`Keeper`] replaces it when that has happened.
     ///
     /// # Errors
     /// When there is no such instance, or it cannot be ended.
-    pub async fn destroy(&mut self, name: &str) -> anyhow::Result<()> {
-        self.take(name).await?.kill().await
+    pub async fn destroy(&self, name: &str) -> anyhow::Result<()> {
+        let machine = self.machine(name)?;
+        machine.in_service().await?;
+        machine.kill().await?;
+        self.note(Activity::Destroyed {
+            name: name.to_owned(),
+        });
+        Ok(())
     }
 
-    /// A running node.
+    /// All machines of a zone are gone at once, and there will be no new ones in it until [`Group::restore_zones`].
     ///
     /// # Errors
-    /// When there is none of that name, or it could not be started.
-    pub async fn node(&mut self, name: &str) -> anyhow::Result<&Node> {
-        Ok(self.running(name).await?)
+    /// When one cannot be ended.
+    pub async fn lose_zone(&self, zone: u32) -> anyhow::Result<()> {
+        let machines: Vec<Arc<Machine>> = {
+            let mut state = self.state.lock();
+            state.lost_zones.push(zone);
+            let in_it = state.machines.iter().filter(|machine| machine.zone == zone);
+            in_it.cloned().collect()
+        };
+        let ends = machines.iter().map(|machine| machine.kill());
+        let ends = futures_util::future::join_all(ends).await;
+        let names = machines.iter().map(|machine| machine.name.clone()).collect();
+        self.note(Activity::ZoneLost { zone, names });
+        ends.into_iter().collect()
     }
 
-    /// Waits until an instance's node runs.
-    async fn running(&mut self, name: &str) -> anyhow::Result<&mut Node> {
-        let mut found = self.instances.iter_mut();
-        let instance = found
-            .find(|instance| instance.name == name)
-            .with_context(|| format!("there is no instance {name}"))?;
-        if let State::Booting(booting) = &mut instance.state {
-            let node = booting.await?.with_context(|| format!("{name} does not start"))?;
-            instance.state = State::Running(Box::new(node));
-        }
-        match &mut instance.state {
-            State::Running(node) => Ok(node),
-            State::Booting(_) => anyhow::bail!("{name} does not run"),
-        }
+    /// Machines run in all zones again.
+    pub fn restore_zones(&self) {
+        self.state.lock().lost_zones.clear();
     }
 
-    async fn take(&mut self, name: &str) -> anyhow::Result<Node> {
-        self.running(name).await?;
-        let place = self.instances.iter().position(|instance| instance.name == name);
-        match self
-            .instances
-            .remove(place.context("it was there a moment ago")?)
-            .state
-        {
-            State::Running(node) => Ok(*node),
-            State::Booting(_) => anyhow::bail!("{name} does not run"),
-        }
+    /// How many instances there should be.
+    pub fn desired(&self) -> u32 {
+        self.state.lock().desired
+    }
+
+    /// While it is suspended, a [`Keeper`] neither replaces nor adds nor removes instances: as the stack has it during a
+    /// rolling update.
+    pub fn suspend(&self, on: bool) {
+        self.state.lock().suspended = on;
+    }
+
+    fn machine(&self, name: &str) -> anyhow::Result<Arc<Machine>> {
+        let state = self.state.lock();
+        let found = state.machines.iter().find(|machine| machine.name == name);
+        found
+            .cloned()
+            .with_context(|| format!("there is no instance {name}"))
+    }
+
+    fn note(&self, activity: Activity) {
+        self.state.lock().note(activity);
+    }
+
+    fn forget(&self, name: &str) {
+        self.state.lock().machines.retain(|machine| machine.name != name);
     }
 }
 
-impl Drop for Group {
-    fn drop(&mut self) {
-        for instance in &self.instances {
-            if let State::Booting(booting) = &instance.state {
-                booting.abort();
-            }
-        }
+impl State {
+    fn note(&mut self, activity: Activity) {
+        self.activities.push((Instant::now(), activity));
+    }
+
+    fn emptiest_zone(&self, zones: u32) -> u32 {
+        let there_are = |zone: &u32| {
+            let in_it = self.machines.iter().filter(|machine| machine.zone == *zone);
+            in_it
+                .filter(|machine| machine.stage() != Lifecycle::Leaving)
+                .count()
+        };
+        let open = (0..zones.max(1)).filter(|zone| !self.lost_zones.contains(zone));
+        open.min_by_key(there_are).unwrap_or_default()
     }
 }

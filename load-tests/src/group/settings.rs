@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::scaling::Scaling;
 use crate::lab::HaProxyOptions;
 
 /// Nodes ask each client to move within a second, however short their drain is.
@@ -11,7 +12,7 @@ const SHORTEST_ROOM: Duration = Duration::from_secs(1);
 
 /// Numbers of the stack, as they are at rest. [`GroupSettings::scaled`] makes waits shorter, so that minutes pass in
 /// seconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct GroupSettings {
     /// Nodes at rest.
     pub min: u32,
@@ -39,6 +40,8 @@ pub struct GroupSettings {
     pub drain: Duration,
     /// From when a machine runs to when its node is started: the system, the image.
     pub boot: Duration,
+    /// What its size follows.
+    pub scaling: Scaling,
 }
 
 impl Default for GroupSettings {
@@ -56,6 +59,7 @@ impl Default for GroupSettings {
             idle_timeout: Duration::from_secs(120),
             drain: Duration::from_secs(60),
             boot: Duration::from_secs(60),
+            scaling: Scaling::default(),
         }
     }
 }
@@ -76,6 +80,9 @@ impl GroupSettings {
             &mut self.deregistration_lag,
             &mut self.pause_before_drain,
             &mut self.boot,
+            &mut self.scaling.period,
+            &mut self.scaling.warmup,
+            &mut self.scaling.grace,
         ] {
             *wait /= factor;
         }

@@ -5,7 +5,10 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context, bail};
 use serde_yaml_ng::Value;
 
-use super::GroupSettings;
+use super::{
+    GroupSettings,
+    scaling::{Metric, Policy, Scaling},
+};
 
 impl GroupSettings {
     /// The numbers of a template with one target group and one load balancer; what a template does not say (the lag and
@@ -43,8 +46,73 @@ impl GroupSettings {
             unhealthy_threshold: count("UnhealthyThresholdCount")?,
             deregistration_delay: seconds(delay, attribute(resources, delay))?,
             idle_timeout: seconds(idle, attribute(resources, idle))?,
+            scaling: scaling(parameters, resources)?,
             ..Self::default()
         })
+    }
+}
+
+/// What the group's size follows.
+fn scaling(parameters: &Value, resources: &Value) -> anyhow::Result<Scaling> {
+    let seconds = |name: &str| {
+        let value = number(name, find(resources, name))?;
+        Ok::<_, anyhow::Error>(Duration::from_secs(value))
+    };
+    let subnets = find(resources, "VPCZoneIdentifier").and_then(Value::as_sequence);
+    let zones = subnets
+        .context("it has no VPCZoneIdentifier with a list of subnets")?
+        .len();
+    let mut policies = Vec::new();
+    for (name, resource) in resources.as_mapping().into_iter().flatten() {
+        if resource.get("Type").and_then(Value::as_str) == Some("AWS::AutoScaling::ScalingPolicy") {
+            let name = name.as_str().unwrap_or_default();
+            let read = policy(name, resource, parameters);
+            policies.push(read.with_context(|| format!("the policy {name}"))?);
+        }
+    }
+    anyhow::ensure!(!policies.is_empty(), "it has no AWS::AutoScaling::ScalingPolicy");
+    Ok(Scaling {
+        policies,
+        warmup: seconds("DefaultInstanceWarmup")?,
+        grace: seconds("HealthCheckGracePeriod")?,
+        zones: u32::try_from(zones)?,
+        ..Scaling::default()
+    })
+}
+
+fn policy(name: &str, resource: &Value, parameters: &Value) -> anyhow::Result<Policy> {
+    let kind = find(resource, "PolicyType").and_then(Value::as_str);
+    anyhow::ensure!(
+        kind == Some("TargetTrackingScaling"),
+        "it is no TargetTrackingScaling, which is all that is known here"
+    );
+    let metric = match find(resource, "PredefinedMetricType").and_then(Value::as_str) {
+        Some("ASGAverageCPUUtilization") => Metric::Processor,
+        Some(other) => bail!("the metric {other} is not known here"),
+        None => {
+            let statistic = find(resource, "Statistic").and_then(Value::as_str);
+            anyhow::ensure!(statistic == Some("Average"), "its Statistic is not Average");
+            let name = find(resource, "MetricName").and_then(Value::as_str);
+            Metric::Node(name.context("it has no MetricName")?.to_owned())
+        }
+    };
+    let target = resolved(find(resource, "TargetValue"), parameters);
+    #[allow(clippy::cast_precision_loss, reason = "a target is far below 2^53")]
+    let target = number("TargetValue", target)? as f64;
+    Ok(Policy {
+        name: name.to_owned(),
+        metric,
+        target,
+    })
+}
+
+/// A value, or the default of the parameter that it refers to.
+fn resolved<'v>(value: Option<&'v Value>, parameters: &'v Value) -> Option<&'v Value> {
+    match value {
+        Some(Value::Tagged(tagged)) if tagged.tag == "Ref" => {
+            parameters.get(tagged.value.as_str()?)?.get("Default")
+        }
+        other => other,
     }
 }
 
@@ -92,6 +160,7 @@ mod tests {
 Parameters:
   MinSize: {Type: Number, Default: 3}
   MaxSize: {Type: Number, Default: '5'}
+  Most: {Type: Number, Default: 70}
 Resources:
   LoadBalancer:
     Properties:
@@ -105,6 +174,22 @@ Resources:
       HealthyThresholdCount: 4
       UnhealthyThresholdCount: 5
       TargetGroupAttributes: [{Key: deregistration_delay.timeout_seconds, Value: '20'}]
+  Group:
+    Properties: {VPCZoneIdentifier: [!Ref A, !Ref B, !Ref C], DefaultInstanceWarmup: 7, HealthCheckGracePeriod: 8}
+  Busy:
+    Type: AWS::AutoScaling::ScalingPolicy
+    Properties:
+      PolicyType: TargetTrackingScaling
+      TargetTrackingConfiguration:
+        TargetValue: 60
+        PredefinedMetricSpecification: {PredefinedMetricType: ASGAverageCPUUtilization}
+  Crowded:
+    Type: AWS::AutoScaling::ScalingPolicy
+    Properties:
+      PolicyType: TargetTrackingScaling
+      TargetTrackingConfiguration:
+        TargetValue: !Ref Most
+        CustomizedMetricSpecification: {MetricName: people, Statistic: Average}
 ";
 
     #[test]
@@ -119,6 +204,24 @@ Resources:
             unhealthy_threshold: 5,
             deregistration_delay: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(130),
+            scaling: Scaling {
+                policies: vec![
+                    Policy {
+                        name: "Busy".into(),
+                        metric: Metric::Processor,
+                        target: 60.0,
+                    },
+                    Policy {
+                        name: "Crowded".into(),
+                        metric: Metric::Node("people".into()),
+                        target: 70.0,
+                    },
+                ],
+                warmup: Duration::from_secs(7),
+                grace: Duration::from_secs(8),
+                zones: 3,
+                ..Scaling::default()
+            },
             ..GroupSettings::default()
         };
         assert_eq!(settings, expected);
@@ -130,5 +233,14 @@ Resources:
         assert!(error.to_string().contains("HealthyThresholdCount"), "{error:#}");
         let error = GroupSettings::parse(&TEMPLATE.replace("'130'", "soon")).unwrap_err();
         assert!(error.to_string().contains("idle_timeout"), "{error:#}");
+        for (there, instead, named) in [
+            ("TargetTrackingScaling", "StepScaling", "Busy"),
+            ("ASGAverageCPUUtilization", "Other", "Other"),
+            ("!Ref Most", "!Ref None", "TargetValue"),
+            ("HealthCheckGracePeriod: 8", "Other: 8", "HealthCheckGracePeriod"),
+        ] {
+            let error = GroupSettings::parse(&TEMPLATE.replace(there, instead)).unwrap_err();
+            assert!(format!("{error:#}").contains(named), "{error:#}");
+        }
     }
 }

@@ -113,7 +113,7 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
         ("rooms.create_on_join", "true".into()),
     ];
     let node_settings = node_settings.map(|(key, value)| (key.to_owned(), value));
-    let mut group = Group::start(settings, node_settings.to_vec()).await?;
+    let group = Group::start(settings, node_settings.to_vec()).await?;
     let crowd = Crowd {
         people: args.people,
         rooms: args.rooms,
@@ -126,9 +126,9 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
 
     let begun = Instant::now();
     let ended_in_order = if args.careless {
-        carelessly(&mut group).await?
+        carelessly(&group).await?
     } else {
-        carefully(&mut group).await?
+        carefully(&group).await?
     };
     let update_seconds = begun.elapsed().as_secs_f64();
     let people_then = people.by_node();
@@ -155,7 +155,7 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
 }
 
 /// One after the other: taken out, drained, ended; then a new one, until it says that it is in service.
-async fn carefully(group: &mut Group) -> anyhow::Result<usize> {
+async fn carefully(group: &Group) -> anyhow::Result<usize> {
     let mut in_order = 0;
     for old in group.names() {
         in_order += usize::from(group.retire(&old).await?);
@@ -166,7 +166,7 @@ async fn carefully(group: &mut Group) -> anyhow::Result<usize> {
 }
 
 /// One after the other as well, but without a word to anybody.
-async fn carelessly(group: &mut Group) -> anyhow::Result<usize> {
+async fn carelessly(group: &Group) -> anyhow::Result<usize> {
     for old in group.names() {
         group.destroy(&old).await?;
         group.launch();

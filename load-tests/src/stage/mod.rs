@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context, bail};
 use tokio::{sync::Mutex, task::spawn_blocking};
 
+pub(crate) use node::metric;
 pub use node::{Node, NodeState};
 pub use witness::Witness;
 

@@ -188,16 +188,12 @@ impl Node {
     /// When the node does not answer, or has no such metric.
     pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let page = http::get(self.private, "/metrics").await?;
-        let values = page.lines().filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            let labelled = rest.starts_with('{') || rest.starts_with(' ');
-            labelled
-                .then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())
-                .flatten()
-        });
-        let values: Vec<f64> = values.collect();
-        ensure!(!values.is_empty(), "a node has no metric {name}");
-        Ok(values.iter().sum())
+        metric(&page, name).with_context(|| format!("a node has no metric {name}"))
+    }
+
+    /// Its process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref()?.id()
     }
 
     /// Memory that it holds, in bytes.
@@ -225,6 +221,18 @@ impl Node {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a pid")?;
         Ok(kill_process(pid, signal)?)
     }
+}
+
+/// The sum of a metric over its labels, on a page of metrics; `None` if it is not there.
+pub(crate) fn metric(page: &str, name: &str) -> Option<f64> {
+    let values = page.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let labelled = rest.starts_with('{') || rest.starts_with(' ');
+        labelled
+            .then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())
+            .flatten()
+    });
+    values.reduce(|sum, value| sum + value)
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {
