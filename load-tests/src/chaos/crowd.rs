@@ -19,7 +19,8 @@ use tokio::{
 
 use crate::{
     client::persistent::{Order, Persistent, Plan, Targets, What, Write},
-    journal::Journal,
+    journal::{Clock, Journal},
+    measure::{Meter, stamp},
     stage::Witness,
 };
 
@@ -48,6 +49,8 @@ pub struct CrowdOptions {
     pub prefix: String,
     /// The number of the first client.
     pub first: u32,
+    /// Where what they see is added up; what they say is then stamped with when it was due.
+    pub meter: Option<Meter>,
     /// Decides all that is left to chance.
     pub seed: u64,
 }
@@ -63,6 +66,7 @@ impl Default for CrowdOptions {
             from: JoinFrom::After(0),
             prefix: "room".to_owned(),
             first: 1,
+            meter: None,
             seed: 0,
         }
     }
@@ -73,6 +77,8 @@ pub struct Crowd {
     members: Vec<Member>,
     said: AtomicU64,
     seed: u64,
+    /// What is said is stamped by it.
+    stamps: Option<Clock>,
 }
 
 /// A client and its rooms.
@@ -119,12 +125,13 @@ impl Crowd {
         for place in 0..options.clients {
             let due = begun + Duration::from_secs(1) * place / options.begin_per_second.max(1);
             sleep_until(due).await;
-            members.push(member(targets, journal, options, place)?);
+            members.push(member(targets, journal, options, place, due)?);
         }
         let crowd = Self {
             members,
             said: AtomicU64::new(0),
             seed: options.seed,
+            stamps: options.meter.as_ref().map(|_| journal.clock()),
         };
         crowd.wait_in_rooms(patience).await?;
         Ok(crowd)
@@ -191,7 +198,11 @@ impl Crowd {
         };
         let number = self.said.fetch_add(1, Ordering::Relaxed);
         let padding = "la ".repeat(rng.usize(0..=topic.text_bytes / 3));
-        let text: Arc<str> = format!("{number} by {}: {padding}", member.number).into();
+        let text = format!("{number} by {}: {padding}", member.number);
+        let text: Arc<str> = match &self.stamps {
+            Some(clock) => stamp(clock.of(due.into_std()), &text).into(),
+            None => text.into(),
+        };
         let what = match rng.u32(0..100) {
             0..6 if topic.mixed => What::EditLast(text),
             6..8 if topic.mixed => What::DeleteLast,
@@ -279,6 +290,7 @@ fn member(
     journal: &Journal,
     options: &CrowdOptions,
     place: u32,
+    due: Instant,
 ) -> anyhow::Result<Member> {
     let number = options.first + place;
     let room = |of: u32| format!("{}-{}", options.prefix, of % options.rooms.max(1)).parse::<RoomName>();
@@ -292,6 +304,8 @@ fn member(
         rooms: rooms.iter().map(|room| (room.clone(), options.from)).collect(),
         ping_after: options.ping_after,
         receive_buffer_bytes: options.receive_buffer_bytes,
+        due: Some(due),
+        meter: options.meter.clone(),
         seed: options.seed.wrapping_add(number.into()),
         ..Plan::new(targets.clone(), &format!("client {number}"))
     };

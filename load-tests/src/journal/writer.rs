@@ -142,6 +142,13 @@ impl Scribe {
         }
     }
 
+    /// The same for what is costly to make: it is made only if it is kept.
+    pub fn write_with(&self, conn: u32, what: impl FnOnce() -> What) {
+        if self.journal.file.is_some() {
+            self.write(conn, what());
+        }
+    }
+
     /// The clock that entries are dated by.
     pub fn clock(&self) -> Clock {
         self.journal.clock

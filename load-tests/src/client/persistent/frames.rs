@@ -10,10 +10,10 @@ use protocol::{
 use tokio::time::Instant;
 
 use super::{
-    life::{Life, Which},
+    life::{Join, Life, Which},
     link::Asked,
 };
-use crate::journal::What;
+use crate::{journal::What, measure::Timing};
 
 /// Where the node does not say when to try again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,6 +26,9 @@ impl Life {
             self.epoch = Some(welcome.epoch.to_string());
         }
         let resumed = welcome.rooms.as_ref();
+        if resumed.is_some_and(|rooms| !rooms.is_empty()) {
+            self.count(|counts| counts.resumed += 1);
+        }
         let rooms: Vec<RoomName> = self.rooms.keys().cloned().collect();
         for room in rooms {
             let position = asked
@@ -46,7 +49,8 @@ impl Life {
                     } else {
                         Duration::ZERO
                     };
-                    self.joins.insert(room, Instant::now() + pause);
+                    let now = Instant::now();
+                    self.joins.insert(room, Join::again(now + pause, now));
                 }
             }
         }
@@ -74,11 +78,14 @@ impl Life {
             reset,
         };
         self.scribe.write(link.number, opened);
-        if let Some((_, position)) = self.rooms.get_mut(room) {
+        if let Some(place) = self.rooms.get_mut(room) {
+            if reset || place.position.is_none() {
+                place.head = head;
+            }
             // While an old connection lives, events may have come meanwhile.
-            let kept = if reset { None } else { *position };
+            let kept = if reset { None } else { place.position };
             let now = kept.map_or(after, |position| position.max(after));
-            *position = Some(now);
+            place.position = Some(now);
             self.status.opened(room, now);
         }
     }
@@ -91,7 +98,7 @@ impl Life {
         let number = link.number;
         match frame {
             ServerFrame::Events { room, events } => {
-                self.scribe.write(number, What::received(&room, &events));
+                self.scribe.write_with(number, || What::received(&room, &events));
                 self.shown(&room, &events);
             }
             ServerFrame::Gap { room, from, to } => {
@@ -101,6 +108,7 @@ impl Life {
                     to,
                 };
                 self.scribe.write(number, gap);
+                self.count(|counts| counts.gaps += 1);
                 self.moved(&room, to, 0);
             }
             ServerFrame::Ok(done) => self.done(which, &done),
@@ -114,6 +122,7 @@ impl Life {
                     reason: format!("{reason:?}").to_lowercase(),
                 };
                 self.scribe.write(number, goaway);
+                self.count(|counts| counts.goaways += 1);
                 if which == Which::Current {
                     let at = Instant::now() + Duration::from_millis(after_ms);
                     self.comeback.due = Some(self.comeback.due.map_or(at, |due| due.min(at)));
@@ -124,24 +133,23 @@ impl Life {
     }
 
     fn shown(&mut self, room: &RoomName, events: &[Event]) {
-        let known = self
-            .rooms
-            .get(room)
-            .and_then(|(_, position)| *position)
-            .unwrap_or(0);
-        let Some(last) = events.last() else { return };
-        for event in events.iter().filter(|event| event.seq > known) {
-            if matches!(event.body, EventBody::Message { deleted: false, .. }) {
-                self.writes.shown(room, event.seq);
-            }
-        }
+        let Some(place) = self.rooms.get(room).copied() else {
+            return;
+        };
+        let known = place.position.unwrap_or(0);
         // What is known already is dropped: two connections live while one takes over from the other.
-        let fresh = last.seq.saturating_sub(known).min(events.len() as u64);
-        self.moved(room, last.seq, fresh);
+        let fresh = &events[events.partition_point(|event| event.seq <= known)..];
+        let Some(last) = fresh.last() else { return };
+        let shown = |event: &&Event| matches!(event.body, EventBody::Message { deleted: false, .. });
+        if let Some(message) = fresh.iter().rev().find(shown) {
+            self.writes.shown(room, message.seq);
+        }
+        self.delivered(fresh.iter(), place.head);
+        self.moved(room, last.seq, fresh.len() as u64);
     }
 
     fn moved(&mut self, room: &RoomName, to: u64, fresh: u64) {
-        if let Some((_, Some(position))) = self.rooms.get_mut(room)
+        if let Some(position) = self.rooms.get_mut(room).and_then(|place| place.position.as_mut())
             && *position < to
         {
             *position = to;
@@ -153,7 +161,8 @@ impl Life {
         let Some(link) = self.link(which) else { return };
         let number = link.number;
         match done.id.and_then(|id| link.asked.remove(&id)) {
-            Some(Asked::Join(room, from)) => {
+            Some(Asked::Join(room, from, due)) => {
+                self.time(Timing::Join, due);
                 if self.rooms.contains_key(&room) && which == Which::Current {
                     self.opened(&room, from, done.head.unwrap_or(0), done.reset == Some(true));
                 }
@@ -166,21 +175,21 @@ impl Life {
             ),
             Some(Asked::Write(room, cid)) => {
                 let (seq, time) = (done.seq.unwrap_or(0), done.at.unwrap_or(0));
-                let acked = What::Acked {
+                self.scribe.write_with(number, || What::Acked {
                     room: room.to_string(),
                     cid: cid.to_string(),
                     seq,
                     time,
-                };
-                self.scribe.write(number, acked);
-                if self.writes.acked(&room, &cid, seq) {
+                });
+                if let Some(due) = self.writes.acked(&room, &cid, seq) {
                     self.status.answered(true);
+                    self.count(|counts| counts.committed += 1);
+                    self.time(Timing::Ack, due);
                 }
             }
             Some(Asked::Ping) => {}
             None => {
-                let what = format!("an answer to nothing that was asked: {done:?}");
-                self.scribe.write(number, What::Broken { what });
+                self.broken(number, format!("an answer to nothing that was asked: {done:?}"));
             }
         }
     }
@@ -190,17 +199,20 @@ impl Life {
         let again = Instant::now() + told.mul_f64(1.0 + 0.5 * self.rng.f64());
         let Some(link) = self.link(which) else { return };
         let number = link.number;
-        match refused.id.and_then(|id| link.asked.remove(&id)) {
-            Some(Asked::Join(room, _)) => {
+        let asked = refused.id.and_then(|id| link.asked.remove(&id));
+        if matches!(refused.code, ErrorCode::Overloaded | ErrorCode::RateLimited) {
+            self.count(|counts| counts.pushed_back += 1);
+        }
+        match asked {
+            Some(Asked::Join(room, _, due)) => {
                 let again_later = matches!(
                     refused.code,
                     ErrorCode::Overloaded | ErrorCode::RateLimited | ErrorCode::Internal
                 );
                 if again_later && which == Which::Current {
-                    self.joins.insert(room, again);
+                    self.joins.insert(room, Join::again(again, due));
                 } else if !again_later {
-                    let what = format!("joining {room} was refused: {}", refused.code);
-                    self.scribe.write(number, What::Broken { what });
+                    self.broken(number, format!("joining {room} was refused: {}", refused.code));
                     self.rooms.remove(&room);
                 }
             }
@@ -208,7 +220,7 @@ impl Life {
             Some(Asked::Leave(_) | Asked::Ping) => {}
             None => {
                 let what = format!("refused unasked: {}: {}", refused.code, refused.message);
-                self.scribe.write(number, What::Broken { what });
+                self.broken(number, what);
             }
         }
     }
@@ -236,7 +248,7 @@ impl Life {
                 if let Some(link) = &mut self.current
                     && link.open.remove(room)
                 {
-                    self.joins.insert(room.clone(), Instant::now());
+                    self.joins.insert(room.clone(), Join::now());
                 }
             }
             code => {
@@ -246,6 +258,7 @@ impl Life {
                 };
                 self.scribe.write(number, what);
                 if self.writes.refused(room, cid) {
+                    self.count(|counts| counts.refused += 1);
                     self.status.answered(false);
                 }
             }

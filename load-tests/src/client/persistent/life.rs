@@ -23,6 +23,7 @@ use super::{
 use crate::{
     client::{Client, Closed, Error},
     journal::{Scribe, What},
+    measure::Timing,
 };
 
 /// How long the other side may take to answer a close frame.
@@ -38,12 +39,14 @@ pub(super) struct Life {
     pub(super) rng: Rng,
     token: Option<String>,
     pub(super) epoch: Option<String>,
-    /// The rooms to be in: where to begin, and the last event since it began.
-    pub(super) rooms: BTreeMap<RoomName, (JoinFrom, Option<u64>)>,
-    /// Rooms to be opened on the present connection, and when.
-    pub(super) joins: HashMap<RoomName, Instant>,
+    /// The rooms to be in.
+    pub(super) rooms: BTreeMap<RoomName, Place>,
+    /// Rooms to be opened on the present connection.
+    pub(super) joins: HashMap<RoomName, Join>,
     pub(super) writes: Writes,
     connections: u32,
+    /// Since when it should have a connection.
+    without_since: Instant,
     pub(super) current: Option<Link>,
     /// Was replaced, and is being closed.
     old: Option<Link>,
@@ -53,6 +56,26 @@ pub(super) struct Life {
     finishing: bool,
     /// The server does not want this client any more.
     pub(super) unwanted: bool,
+}
+
+/// A room to be in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Where to begin.
+    pub(super) first: JoinFrom,
+    /// The last event, once it was opened.
+    pub(super) position: Option<u64>,
+    /// The room's last event when it was opened first.
+    pub(super) head: u64,
+}
+
+/// A room to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Join {
+    /// When it is tried.
+    pub(super) at: Instant,
+    /// When it was to be done first.
+    pub(super) due: Instant,
 }
 
 /// Which connection something came from.
@@ -79,7 +102,7 @@ impl Life {
         let rooms = plan
             .rooms
             .iter()
-            .map(|(room, from)| (room.clone(), (*from, None)));
+            .map(|(room, first)| (room.clone(), Place::new(*first)));
         Self {
             rng: Rng::with_seed(plan.seed),
             token: plan.token.clone(),
@@ -88,6 +111,7 @@ impl Life {
             joins: HashMap::new(),
             writes: Writes::default(),
             connections: 0,
+            without_since: plan.due.unwrap_or_else(Instant::now),
             current: None,
             old: None,
             attempt: None,
@@ -157,7 +181,7 @@ impl Life {
         at(self.old.as_ref().and_then(|old| old.until));
         if let Some(link) = &self.current {
             at(self.writes.due());
-            at(self.joins.values().min().copied());
+            at(self.joins.values().map(|join| join.at).min());
             if !self.stalled {
                 at(Some(match link.pinged {
                     Some(since) => since + self.plan.silence,
@@ -171,13 +195,16 @@ impl Life {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Write(write) => {
+                let counted = write.what.always_comes_to_something();
                 if !self.writes.add(write) {
                     self.status.answered(false);
+                } else if !counted {
+                    self.count(|counts| counts.offered += 1);
                 }
             }
             Order::Join(room, from) => {
-                self.joins.insert(room.clone(), Instant::now());
-                self.rooms.insert(room, (from, None));
+                self.joins.insert(room.clone(), Join::now());
+                self.rooms.insert(room, Place::new(from));
             }
             Order::Leave(room) => {
                 self.rooms.remove(&room);
@@ -232,7 +259,7 @@ impl Life {
             return;
         };
         let positions = self.rooms.iter();
-        let positions = positions.filter_map(|(room, (_, position))| Some((room.to_string(), (*position)?)));
+        let positions = positions.filter_map(|(room, place)| Some((room.to_string(), place.position?)));
         let positions = positions.collect();
         let (token, epoch) = (self.token.as_deref(), self.epoch.as_deref());
         self.attempt = Some(Attempt::start(&self.plan, target, token, epoch, positions));
@@ -252,13 +279,9 @@ impl Life {
                         why: error.to_string(),
                     },
                 );
+                self.count(|counts| counts.connect_failed += 1);
                 if matches!(error, Error::Order(_) | Error::Protocol(_)) {
-                    self.scribe.write(
-                        0,
-                        What::Broken {
-                            what: error.to_string(),
-                        },
-                    );
+                    self.broken(0, error.to_string());
                 }
                 let refused = error.refused().map(|refused| refused.code);
                 let closed = error.closed().and_then(Closed::known_code);
@@ -271,7 +294,9 @@ impl Life {
         };
         self.comeback.succeeded();
         self.connections += 1;
-        let link = Link::new(client, self.connections, attempt.target);
+        let node = Arc::clone(&welcome.node);
+        let link = Link::new(client, self.connections, attempt.target, node);
+        self.welcomed(&link);
         if self.connections == 1 {
             self.scribe.write(
                 0,
@@ -301,6 +326,17 @@ impl Life {
         self.resumed(&welcome, &attempt.positions);
     }
 
+    fn welcomed(&self, link: &Link) {
+        let Some(meter) = &self.plan.meter else { return };
+        meter.connected(&link.node);
+        match (link.number, &self.current) {
+            (1, _) => self.time(Timing::Connect, self.without_since),
+            (_, None) => self.time(Timing::Reconnect, self.without_since),
+            // It moves, and was never without.
+            (_, Some(_)) => {}
+        }
+    }
+
     /// Says all that is to be said.
     async fn speak(&mut self, now: Instant) -> Result<(), Error> {
         self.join_rooms(now).await?;
@@ -312,49 +348,45 @@ impl Life {
             let Some(pending) = self.writes.next(now, |room| link.open.contains(room)) else {
                 break;
             };
-            let (op, text, target) = pending.digest();
             let (room, cid) = match pending.room() {
                 Some(room) => (room.clone(), Arc::<str>::from(pending.cid())),
                 None => continue,
             };
-            let sent = What::Sent {
-                room: room.to_string(),
-                cid: cid.to_string(),
-                op,
-                text,
-                target,
-                due: self.scribe.clock().of(pending.due.into_std()),
-            };
             // Written down first: it may arrive although writing it seems to fail.
-            self.scribe.write(link.number, sent);
+            self.scribe
+                .write_with(link.number, || pending.as_sent(&self.scribe.clock()));
             let command = pending.command.clone();
+            let again = pending.sent;
             self.writes.sent(pending);
             self.post(command, Asked::Write(room, cid)).await?;
+            self.count(|counts| {
+                counts.accepted += u64::from(!again);
+                counts.repeated += u64::from(again);
+            });
         }
         self.watch(now).await
     }
 
     async fn join_rooms(&mut self, now: Instant) -> Result<(), Error> {
-        let due: Vec<RoomName> = self
-            .joins
-            .iter()
-            .filter(|(_, at)| **at <= now)
-            .map(|(room, _)| room.clone())
-            .collect();
-        for room in due {
+        if self.joins.is_empty() {
+            return Ok(());
+        }
+        let ready = self.joins.iter().filter(|(_, join)| join.at <= now);
+        let ready: Vec<(RoomName, Instant)> = ready.map(|(room, join)| (room.clone(), join.due)).collect();
+        for (room, due) in ready {
             if self.current.is_none() {
                 return Ok(());
             }
             self.joins.remove(&room);
-            let Some((first, position)) = self.rooms.get(&room).copied() else {
+            let Some(place) = self.rooms.get(&room).copied() else {
                 continue;
             };
-            let from = position.map_or(first, JoinFrom::After);
+            let from = place.position.map_or(place.first, JoinFrom::After);
             let command = Command::Join {
                 room: room.clone(),
                 from,
             };
-            self.post(command, Asked::Join(room, from)).await?;
+            self.post(command, Asked::Join(room, from, due)).await?;
         }
         Ok(())
     }
@@ -415,12 +447,7 @@ impl Life {
         };
         let Some(link) = link else { return };
         if matches!(error, Error::Order(_) | Error::Protocol(_)) {
-            self.scribe.write(
-                link.number,
-                What::Broken {
-                    what: error.to_string(),
-                },
-            );
+            self.broken(link.number, error.to_string());
         }
         let closed = error.closed();
         self.ended(
@@ -440,6 +467,7 @@ impl Life {
 
     /// There is no connection any more.
     fn gone(&mut self) {
+        self.without_since = Instant::now();
         self.joins.clear();
         self.writes.again();
         self.status.connected(None);
@@ -455,6 +483,9 @@ impl Life {
             why: why.to_owned(),
         };
         self.scribe.write(link.number, ended);
+        if let Some(meter) = &self.plan.meter {
+            meter.disconnected(&link.node, !own);
+        }
     }
 
     async fn close(&mut self, mut link: Link) {
@@ -468,5 +499,26 @@ async fn next(link: &mut Option<Link>) -> Result<ServerFrame, Error> {
     match link {
         Some(link) => link.client.next().await,
         None => std::future::pending().await,
+    }
+}
+
+impl Place {
+    fn new(first: JoinFrom) -> Self {
+        Self {
+            first,
+            position: None,
+            head: 0,
+        }
+    }
+}
+
+impl Join {
+    pub(super) fn now() -> Self {
+        let now = Instant::now();
+        Self { at: now, due: now }
+    }
+
+    pub(super) fn again(at: Instant, due: Instant) -> Self {
+        Self { at, due }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Link {
     /// From 1, over the client's life.
     pub(super) number: u32,
     pub(super) target: Arc<str>,
+    /// Who serves it.
+    pub(super) node: Arc<str>,
     pub(super) asked: HashMap<u32, Asked>,
     pub(super) open: HashSet<RoomName>,
     /// When the last frame came.
@@ -28,18 +30,20 @@ pub(super) struct Link {
 
 /// What was asked.
 pub(super) enum Asked {
-    Join(RoomName, protocol::JoinFrom),
+    /// From there, and when it was due.
+    Join(RoomName, protocol::JoinFrom, Instant),
     Leave(RoomName),
     Write(RoomName, Arc<str>),
     Ping,
 }
 
 impl Link {
-    pub(super) fn new(client: Client, number: u32, target: Arc<str>) -> Self {
+    pub(super) fn new(client: Client, number: u32, target: Arc<str>, node: Arc<str>) -> Self {
         Self {
             client,
             number,
             target,
+            node,
             asked: HashMap::new(),
             open: HashSet::new(),
             heard: Instant::now(),

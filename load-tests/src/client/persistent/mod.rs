@@ -8,6 +8,7 @@ mod attempt;
 mod frames;
 mod life;
 mod link;
+mod measured;
 mod plan;
 mod status;
 #[cfg(test)]
@@ -19,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 use protocol::RoomName;
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
-use crate::journal::Scribe;
+use crate::{journal::Scribe, measure::Meter};
 
 pub use plan::{Plan, Targets};
 pub use status::Status;
@@ -67,11 +68,19 @@ pub enum What {
     React(Arc<str>, bool),
 }
 
+impl What {
+    /// Whether it is a command whatever was said before.
+    fn always_comes_to_something(&self) -> bool {
+        matches!(self, Self::Say(_) | Self::EditLast(_))
+    }
+}
+
 /// A running client. Dropping it ends the client without a word.
 #[derive(Debug)]
 pub struct Persistent {
     orders: mpsc::UnboundedSender<Order>,
     status: Arc<Status>,
+    meter: Option<Meter>,
     task: JoinHandle<()>,
 }
 
@@ -80,18 +89,24 @@ impl Persistent {
     pub fn start(plan: Plan, scribe: Scribe) -> Self {
         let (orders, taken) = mpsc::unbounded_channel();
         let status = Arc::new(Status::default());
+        let meter = plan.meter.clone();
         let life = life::Life::new(plan, scribe, taken, Arc::clone(&status));
         Self {
             orders,
             status,
+            meter,
             task: tokio::spawn(life.run()),
         }
     }
 
     /// Gives an order; orders are taken one after the other. After the end it does nothing.
     pub fn order(&self, order: Order) {
-        if let Order::Write(_) = &order {
+        if let Order::Write(write) = &order {
             self.status.add_unanswered();
+            // Here, not when it gets to it: what is offered must not wait for a client that is held up.
+            if let (Some(meter), true) = (&self.meter, write.what.always_comes_to_something()) {
+                meter.count(|counts| counts.offered += 1);
+            }
         }
         let _ = self.orders.send(order);
     }

@@ -7,6 +7,9 @@ use std::{
 };
 
 use protocol::{Codec, JoinFrom, RoomName};
+use tokio::time::Instant;
+
+use crate::measure::Meter;
 
 /// Everything about a persistent client that is chosen before it starts.
 #[derive(Debug, Clone)]
@@ -36,6 +39,10 @@ pub struct Plan {
     /// Size of the kernel's receive buffer, in bytes, and with it segments as over a network, so that a client that reads
     /// nothing is soon felt; `None`: as the system has it.
     pub receive_buffer_bytes: Option<u32>,
+    /// When it was to begin: the wait for its first connection is counted from here; `None`: when it does.
+    pub due: Option<Instant>,
+    /// Where what it sees is added up.
+    pub meter: Option<Meter>,
     /// Decides all that is left to chance.
     pub seed: u64,
 }
@@ -56,6 +63,8 @@ impl Plan {
             backoff: Duration::from_secs(4),
             window: 32,
             receive_buffer_bytes: None,
+            due: None,
+            meter: None,
             seed: 0,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     check::{self, Kind, Report, Settings},
     client::tiny_server::{self, Fault},
     journal::Journal,
+    measure::{Timing, stamp},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -205,4 +206,67 @@ async fn rooms_are_opened_and_left_while_it_runs() {
     journal.close().unwrap();
     let report = check::folder(folder.path(), None, &Settings::default()).unwrap();
     assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn what_clients_see_is_added_up_and_timed_from_when_it_was_due() {
+    let address = tiny_server::start(Fault::None).await;
+    let journal = Journal::none();
+    let meter = Meter::default();
+    let late = Duration::from_millis(300);
+    let start = |number: u32| {
+        let plan = Plan {
+            rooms: vec![(room(), JoinFrom::After(0))],
+            seed: number.into(),
+            due: Instant::now().checked_sub(late),
+            meter: Some(meter.clone()),
+            ..Plan::new(
+                Targets::new([format!("ws://{address}/ws")]),
+                &format!("client {number}"),
+            )
+        };
+        Persistent::start(plan, journal.scribe(number))
+    };
+    let clients = [start(1), start(2)];
+    let everybody_has = |count| {
+        clients
+            .iter()
+            .all(|client| client.status().position(&room()) == Some(count))
+    };
+    until("both are in", || everybody_has(0)).await;
+    let due = Instant::now().checked_sub(late).unwrap();
+    for number in 0..10 {
+        let text = stamp(journal.clock().of(due.into_std()), "hello");
+        clients[0].order(Order::Write(Write {
+            room: room(),
+            cid: format!("{number}").into(),
+            what: What::Say(text.into()),
+            due,
+        }));
+        if number == 5 {
+            clients[1].order(Order::Cut);
+        }
+    }
+    until("both have everything", || everybody_has(10)).await;
+    until("everything is answered", || clients[0].status().unanswered() == 0).await;
+
+    let sample = meter.take();
+    assert_eq!(sample.connections.values().sum::<u64>(), 2, "{sample:?}");
+    let counts = sample.counts;
+    assert_eq!((counts.offered, counts.accepted, counts.committed), (10, 10, 10));
+    assert_eq!((counts.delivered, counts.connected, counts.lost), (20, 3, 1));
+    assert_eq!((counts.resumed, counts.refused, counts.broken), (1, 0, 0));
+    for (timing, count) in [
+        (Timing::Connect, 2),
+        (Timing::Join, 2),
+        (Timing::Reconnect, 1),
+        (Timing::Ack, 10),
+        (Timing::Delivery, 20),
+    ] {
+        let histogram = sample.latencies.get(timing).unwrap();
+        assert_eq!(histogram.len(), count, "{timing:?}");
+        if matches!(timing, Timing::Connect | Timing::Ack | Timing::Delivery) {
+            assert!(histogram.min() >= 299_000, "{timing:?}: {}", histogram.min());
+        }
+    }
 }

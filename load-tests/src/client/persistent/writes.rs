@@ -9,13 +9,15 @@ use protocol::{Command, RoomName};
 use tokio::time::Instant;
 
 use super::{What, Write};
-use crate::journal::{Op, text_digest};
+use crate::journal::{Clock, Op, What as Entry, text_digest};
 
 /// A command under way.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) command: Command,
     pub(super) due: Instant,
+    /// Was written to a connection before.
+    pub(super) sent: bool,
 }
 
 /// Commands that have no final answer yet.
@@ -41,8 +43,21 @@ impl Pending {
         self.command.cid().unwrap_or_default()
     }
 
+    /// As it is written down when it is sent.
+    pub(super) fn as_sent(&self, clock: &Clock) -> Entry {
+        let (op, text, target) = self.digest();
+        Entry::Sent {
+            room: self.room().map(RoomName::to_string).unwrap_or_default(),
+            cid: self.cid().to_owned(),
+            op,
+            text,
+            target,
+            due: clock.of(self.due.into_std()),
+        }
+    }
+
     /// Which command, the digest of its text, and the message that it is about.
-    pub(super) fn digest(&self) -> (Op, u32, u64) {
+    fn digest(&self) -> (Op, u32, u64) {
         match &self.command {
             Command::Edit { seq, text, .. } => (Op::Edit, text_digest(text), *seq),
             Command::Delete { seq, .. } => (Op::Delete, 0, *seq),
@@ -80,7 +95,11 @@ impl Writes {
         if let Command::Delete { room, .. } = &command {
             self.own.remove(room);
         }
-        self.queue.push_back(Pending { command, due });
+        self.queue.push_back(Pending {
+            command,
+            due,
+            sent: false,
+        });
         true
     }
 
@@ -105,7 +124,8 @@ impl Writes {
         self.later.iter().map(|(due, _)| *due).min()
     }
 
-    pub(super) fn sent(&mut self, pending: Pending) {
+    pub(super) fn sent(&mut self, mut pending: Pending) {
+        pending.sent = true;
         if let Some(room) = pending.room() {
             self.under_way
                 .insert((room.clone(), pending.cid().into()), pending);
@@ -125,15 +145,13 @@ impl Writes {
         }
     }
 
-    /// It was answered with `ok`; whether that was still waited for.
-    pub(super) fn acked(&mut self, room: &RoomName, cid: &Arc<str>, seq: u64) -> bool {
-        let Some(pending) = self.take(room, cid) else {
-            return false;
-        };
+    /// It was answered with `ok`; when it was due, if that was still waited for.
+    pub(super) fn acked(&mut self, room: &RoomName, cid: &Arc<str>, seq: u64) -> Option<Instant> {
+        let pending = self.take(room, cid)?;
         if matches!(pending.command, Command::Send { .. }) {
             self.own.insert(room.clone(), seq);
         }
-        true
+        Some(pending.due)
     }
 
     /// It is to be sent again at that time.
