@@ -7,6 +7,7 @@ use protocol::{Person, RoomName};
 use crate::{
     clock::StoreClock,
     heads::HeadReader,
+    loader::Loader,
     metrics::Metrics,
     persistence::Persistence,
     ports::{Bus, Store},
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) persistence: Persistence,
     pub(crate) heads: HeadReader,
+    pub(crate) loader: Loader,
     pub(crate) clock: Arc<StoreClock>,
 }
 

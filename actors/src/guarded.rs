@@ -9,8 +9,8 @@ use protocol::{Person, RoomName};
 
 use crate::{
     ports::{
-        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery, RoomRecord, Store,
-        StoreError, StoreStatus,
+        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery,
+        RoomRecord, RoomToLoad, Store, StoreError, StoreStatus,
     },
     rights::Membership,
 };
@@ -107,6 +107,14 @@ impl Store for Guarded {
 
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError> {
         guard(CALL_TIMEOUT, self.0.page(room, request)).await
+    }
+
+    async fn load_rooms(
+        &self,
+        rooms: &[RoomToLoad],
+        recent: PageRequest,
+    ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
+        guard(CALL_TIMEOUT, self.0.load_rooms(rooms, recent)).await
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ mod frame;
 mod guarded;
 mod guarded_accounts;
 mod heads;
+mod loader;
 pub mod memory;
 pub mod metrics;
 pub mod outbox;

@@ -15,6 +15,7 @@ use crate::{
     guarded::Guarded,
     guarded_accounts::GuardedAccounts,
     heads::HeadReader,
+    loader::Loader,
     metrics::Metrics,
     people::{People, Sources},
     persistence::Persistence,
@@ -75,6 +76,7 @@ impl System {
         let events = bus.events();
         let users = Users::new(&settings);
         let heads = HeadReader::new(Arc::clone(&store));
+        let loader = Loader::new(&settings, Arc::clone(&store));
         let context = Arc::new(Context {
             settings,
             store,
@@ -82,6 +84,7 @@ impl System {
             metrics,
             persistence,
             heads,
+            loader,
             clock,
         });
         let rooms = Rooms::start(cell.clone(), Arc::clone(&context)).await?;

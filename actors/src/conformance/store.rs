@@ -16,6 +16,7 @@ use crate::ports::Store;
 
 pub mod cancel;
 pub mod changes;
+pub mod loading;
 pub mod model;
 pub mod order;
 pub mod pages;
@@ -84,6 +85,11 @@ macro_rules! store_conformance {
                 a_page_ends_at_its_bytes
                 a_page_counts_bytes_as_the_event_does
                 a_page_of_nothing_is_empty
+            }
+            loading {
+                rooms_are_loaded_in_the_order_asked_for
+                a_loaded_room_is_what_it_is_read_alone
+                many_rooms_are_loaded_each_with_its_own
             }
             rooms {
                 a_room_is_made_once

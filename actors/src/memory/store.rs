@@ -13,8 +13,8 @@ use protocol::{Person, RoomName};
 use super::{accounts::Book, log::RoomLog};
 use crate::{
     ports::{
-        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
-        RoomRecord, Store, StoreError, StoreStatus, search_text,
+        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, Refusal,
+        RoomQuery, RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
     },
     rights::{Membership, Visibility},
 };
@@ -40,6 +40,7 @@ pub enum Call {
     Invites,
     Heads,
     Page,
+    LoadRooms,
     Author,
     MarkRead,
     ReadMark,
@@ -206,6 +207,20 @@ impl Data {
         outcomes
     }
 
+    fn load(&self, room: &RoomToLoad, recent: PageRequest) -> Option<LoadedRoom> {
+        let log = self.rooms.get(&room.name)?;
+        let recent = if room.wants_events(log.record()) {
+            log.page(recent)
+        } else {
+            EventPage::default()
+        };
+        Some(LoadedRoom {
+            record: log.record().clone(),
+            recent,
+            members: log.members(),
+        })
+    }
+
     fn mark_read(&mut self, marks: &[ReadMark]) {
         for mark in marks.iter().filter(|mark| self.rooms.contains_key(&mark.room)) {
             let key = (mark.room.clone(), Arc::clone(&mark.user));
@@ -342,6 +357,17 @@ impl Store for MemoryStore {
         self.call(Call::Page, |data| {
             let page = |log: &RoomLog| log.page(request);
             data.rooms.get(room).map(page).unwrap_or_default()
+        })
+        .await
+    }
+
+    async fn load_rooms(
+        &self,
+        rooms: &[RoomToLoad],
+        recent: PageRequest,
+    ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
+        self.call(Call::LoadRooms, |data| {
+            rooms.iter().map(|room| data.load(room, recent)).collect()
         })
         .await
     }

@@ -15,6 +15,6 @@ pub use accounts::{
 };
 pub use bus::{Bus, BusError, BusEvent, HeldLease, Topic};
 pub use store::{
-    Append, Change, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
-    RoomRecord, Store, StoreError, StoreStatus, search_text,
+    Append, Change, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, Refusal,
+    RoomQuery, RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
 };

@@ -176,6 +176,26 @@ pub struct EventPage {
     pub more: bool,
 }
 
+/// A room to be read with what a node needs to serve it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomToLoad {
+    /// Which.
+    pub name: RoomName,
+    /// Its newest events, too. A room in slow mode comes with them in any case: they say who has to wait.
+    pub recent: bool,
+}
+
+/// A room with what a node needs to serve it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedRoom {
+    /// Read first.
+    pub record: RoomRecord,
+    /// The newest events, if they were asked for. Read after the record: what was committed meanwhile may be in it.
+    pub recent: EventPage,
+    /// Everybody of whom something is known in the room, in the order of their ids. Read last.
+    pub members: Vec<Membership>,
+}
+
 /// How far somebody has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadMark {
@@ -277,6 +297,15 @@ pub trait Store: Send + Sync + 'static {
     /// A page of a room's events; empty where the room does not exist.
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError>;
 
+    /// Many rooms with their members and newest events, in the order asked for, in as many statements as it takes for one;
+    /// `None` where there is no room. `recent` is what to read of each room's events; its bound is
+    /// [`PageBound::Newest`]. What is held meanwhile is about what is returned, for which the caller bounds the rooms.
+    async fn load_rooms(
+        &self,
+        rooms: &[RoomToLoad],
+        recent: PageRequest,
+    ) -> Result<Vec<Option<LoadedRoom>>, StoreError>;
+
     /// Who wrote in the room with a `cid` under that id, with the name of their last such event.
     async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError>;
 
@@ -294,6 +323,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a new history: gives the store another `epoch` and returns it. For an operator who restored a backup.
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError>;
+}
+
+impl RoomToLoad {
+    /// Whether the room comes with its newest events.
+    pub fn wants_events(&self, record: &RoomRecord) -> bool {
+        record.head > 0 && (self.recent || record.rights.slow_mode_seconds > 0)
+    }
 }
 
 impl EventPage {

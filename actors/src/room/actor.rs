@@ -20,8 +20,7 @@ use crate::{
     context::{Context, User},
     outbox::Outbox,
     persistence::{Budget, Committed},
-    ports::{Change, EventPage, NewRoom, PageRequest, RoomRecord, StoreError},
-    rights::Membership,
+    ports::{Change, EventPage, LoadedRoom, NewRoom, RoomToLoad, StoreError},
 };
 
 /// How long a room that nobody is in goes by what it last read of rights.
@@ -78,15 +77,8 @@ pub(crate) struct Joined {
     pub(crate) reset: bool,
 }
 
-/// A room as it was read from the store.
-pub(crate) struct Loaded {
-    pub(super) record: RoomRecord,
-    pub(super) recent: EventPage,
-    pub(super) members: Vec<Membership>,
-}
-
 pub(crate) enum RoomMsg {
-    Loaded(Result<Option<Box<Loaded>>, StoreError>),
+    Loaded(Result<Option<Box<LoadedRoom>>, StoreError>),
     Join(Box<Join>),
     Start(SubscriberId),
     Leave(SubscriberId, Option<Answer>),
@@ -297,12 +289,14 @@ impl RoomActor {
         let mut in_time = waiting.in_time;
         in_time.extend(waiting.late);
         let context = Arc::clone(&self.context);
-        let name = self.shared.name.clone();
+        let room = RoomToLoad {
+            name: self.shared.name.clone(),
+            recent: in_time.iter().any(|message| matches!(message, RoomMsg::Join(_))),
+        };
         let myself = myself.clone();
         let create = in_time.iter().any(wants_creation);
-        let recent = in_time.iter().any(|message| matches!(message, RoomMsg::Join(_)));
         tokio::spawn(async move {
-            let result = load(&context, &name, create, recent).await;
+            let result = load(&context, &room, create).await;
             let _ = myself.cast(RoomMsg::Loaded(result));
         });
         Phase::Loading(Waiting {
@@ -315,7 +309,7 @@ impl RoomActor {
         &self,
         myself: &ActorRef<RoomMsg>,
         state: &mut State,
-        result: Result<Option<Box<Loaded>>, StoreError>,
+        result: Result<Option<Box<LoadedRoom>>, StoreError>,
     ) {
         let Phase::Loading(Waiting { in_time, late }) = std::mem::replace(&mut state.phase, Phase::Cold)
         else {
@@ -453,32 +447,27 @@ fn refuse_answer(answer: Answer, name: &protocol::RoomName, error: Option<&Store
 
 async fn load(
     context: &Context,
-    name: &protocol::RoomName,
+    room: &RoomToLoad,
     create: bool,
-    recent: bool,
-) -> Result<Option<Box<Loaded>>, StoreError> {
-    let store = &context.store;
-    let record = match store.room(name).await? {
-        None if create => store.create_room(&NewRoom::public(name.clone())).await?.0,
-        None => return Ok(None),
-        Some(record) => record,
-    };
-    let recent = if record.head == 0 || !(recent || record.rights.slow_mode_seconds > 0) {
-        EventPage::default()
-    } else {
-        let request = PageRequest {
-            bound: protocol::client::PageBound::Newest,
-            limit: context.settings.ring_events as u64,
-            max_bytes: context.settings.ring_bytes,
-        };
-        store.page(name, request).await?
-    };
-    // Read last: what happened meanwhile is in it, and does no harm when the log says it again.
-    let members = store.members(name).await?;
-    Ok(Some(Box::new(Loaded {
+) -> Result<Option<Box<LoadedRoom>>, StoreError> {
+    if let Some(loaded) = context.loader.load(room).await? {
+        return Ok(Some(loaded));
+    }
+    if !create {
+        return Ok(None);
+    }
+    let (record, made) = context
+        .store
+        .create_room(&NewRoom::public(room.name.clone()))
+        .await?;
+    if !made {
+        // Somebody else did, maybe with members.
+        return context.loader.load(room).await;
+    }
+    Ok(Some(Box::new(LoadedRoom {
         record,
-        recent,
-        members,
+        recent: EventPage::default(),
+        members: Vec::new(),
     })))
 }
 

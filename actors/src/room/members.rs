@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     LostGuard, Room,
-    actor::{Begin, Cx, Join, Joined, Loaded, Replays, RoomMsg, SubscriberId},
+    actor::{Begin, Cx, Join, Joined, Replays, RoomMsg, SubscriberId},
     commands::{Unsaved, deny},
     feed::{Feed, Fill},
     log::RoomLog,
@@ -29,7 +29,7 @@ use crate::{
     frame::SharedFrame,
     outbox::Outbox,
     planted::{self, Bug},
-    ports::Topic,
+    ports::{LoadedRoom, Topic},
     rights::{self, Operation, Roster},
     settings::Settings,
 };
@@ -98,7 +98,7 @@ impl Subscriber {
 }
 
 impl Live {
-    pub(super) fn new(settings: &Settings, loaded: Loaded) -> Self {
+    pub(super) fn new(settings: &Settings, loaded: LoadedRoom) -> Self {
         let ring = Ring::new(settings.ring_events, settings.ring_bytes);
         let (head, recent) = (loaded.record.head, loaded.recent.events);
         // The page was read after the record: what is new in it changes what the record says.

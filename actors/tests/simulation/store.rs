@@ -9,8 +9,8 @@ use std::{
 use actors::{
     memory::MemoryStore,
     ports::{
-        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery, RoomRecord, Store,
-        StoreError, StoreStatus,
+        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery,
+        RoomRecord, RoomToLoad, Store, StoreError, StoreStatus,
     },
     rights::Membership,
 };
@@ -247,6 +247,15 @@ impl Store for SimStore {
 
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError> {
         self.call("page", self.inner.page(room, request)).await
+    }
+
+    async fn load_rooms(
+        &self,
+        rooms: &[RoomToLoad],
+        recent: PageRequest,
+    ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
+        self.call("load_rooms", self.inner.load_rooms(rooms, recent))
+            .await
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {

@@ -58,7 +58,7 @@ impl Scenario {
             Self::PostgresGone => ("postgres-gone", 3, 300, 15, 30.0, 60.0),
             Self::Drain => ("drain", 3, 5_000, 250, 50.0, 0.0),
             Self::FourthNode => ("fourth-node", 3, 6_000, 300, 50.0, 120.0),
-            Self::RestartAll => ("restart-all", 3, 10_000, 50, 50.0, 0.0),
+            Self::RestartAll => ("restart-all", 3, 10_000, 200, 50.0, 0.0),
             Self::StalledReader => ("stalled-reader", 1, 1_000, 1, 20.0, 12.0),
         };
         Setup {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod errors;
+mod loading;
 mod password;
 mod postgres;
 mod rows;

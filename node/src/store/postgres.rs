@@ -4,8 +4,8 @@ use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use actors::{
     ports::{
-        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, Refusal, RoomQuery,
-        RoomRecord, Store, StoreError, StoreStatus, search_text,
+        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, Refusal,
+        RoomQuery, RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
     },
     rights::Membership,
 };
@@ -19,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     errors::classify,
+    loading,
     password::PasswordFile,
     rows::{EventRow, InviteRow, MemberRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
 };
@@ -381,6 +382,14 @@ impl Store for PostgresStore {
             .await
             .map_err(classify)?;
         page(rows, &request)
+    }
+
+    async fn load_rooms(
+        &self,
+        rooms: &[RoomToLoad],
+        recent: PageRequest,
+    ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
+        loading::from_postgres(&self.pool, rooms, recent).await
     }
 
     async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {

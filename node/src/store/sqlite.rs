@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use actors::{
     ports::{
-        Append, EventPage, InviteLink, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery, RoomRecord, Store,
-        StoreError, StoreStatus, search_text,
+        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery,
+        RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
     },
     rights::Membership,
 };
@@ -18,6 +18,7 @@ use sqlx::{
 
 use super::{
     errors::classify,
+    loading,
     rows::{EventRow, InviteRow, MemberRow, RoomRow, page, rows_to_read, signed, unsigned},
     sqlite_append,
 };
@@ -266,6 +267,14 @@ impl Store for SqliteStore {
             .await
             .map_err(classify)?;
         page(rows, &request)
+    }
+
+    async fn load_rooms(
+        &self,
+        rooms: &[RoomToLoad],
+        recent: PageRequest,
+    ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
+        loading::from_sqlite(&self.readers, rooms, recent).await
     }
 
     async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {

@@ -18,11 +18,12 @@ use tokio::task::JoinSet;
 use crate::support::*;
 
 /// What a node asks of its store, whoever asks for it.
-const READS: [Call; 8] = [
+const READS: [Call; 9] = [
     Call::Room,
     Call::Members,
     Call::Heads,
     Call::Page,
+    Call::LoadRooms,
     Call::Author,
     Call::ReadMark,
     Call::Status,

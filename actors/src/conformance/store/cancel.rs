@@ -9,6 +9,7 @@ use std::{
 use protocol::client::PageBound;
 
 use super::{Nodes, script::*};
+use crate::ports::RoomToLoad;
 
 /// Polls a future so many times at most; dropped after that, it is cancelled.
 struct PollAtMost<F> {
@@ -99,6 +100,12 @@ pub async fn cancelled_calls_leave_the_store_usable(nodes: Nodes) {
         cancelled_after(polls, nodes.a.status()).await;
         cancelled_after(polls, nodes.a.shared_key(&round.to_string())).await;
         cancelled_after(polls, nodes.a.heads(std::slice::from_ref(&ann.room))).await;
+        let room = RoomToLoad {
+            name: ann.room.clone(),
+            recent: true,
+        };
+        let newest = request(PageBound::Newest, 50);
+        cancelled_after(polls, nodes.a.load_rooms(&[room], newest)).await;
     }
     assert_eq!(
         nodes

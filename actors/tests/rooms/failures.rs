@@ -1,15 +1,6 @@
 //! A room that fails is rebuilt in place: its members miss nothing, and nobody waits for ever.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may fail"
-)]
-
 use std::{
-    collections::VecDeque,
-    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -18,19 +9,17 @@ use std::{
 };
 
 use actors::{
-    Settings, System, User,
-    connection::{Connection, Opening, Registered},
+    Settings, System,
     memory::{LocalBus, LocalHub, MemoryStore},
     metrics::Metrics,
-    outbox::Outbox,
     ports::{Bus, BusError, BusEvent, HeldLease, Topic},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use protocol::{Codec, Command, ErrorCode, JoinFrom, Person, RoomName, ServerFrame};
+use protocol::{ErrorCode, RoomName};
 use tokio::{sync::mpsc, time::timeout};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::client::{Client, PATIENCE};
 
 /// A bus that panics when it is to publish events, once each time it is armed. The room that publishes fails with it,
 /// between the commit and the showing.
@@ -104,124 +93,6 @@ async fn node() -> (System, Arc<FragileBus>) {
         .await
         .unwrap();
     (system, bus)
-}
-
-fn room() -> RoomName {
-    RoomName::new("room").unwrap()
-}
-
-/// A connection without a socket: the test is its pump.
-struct Client {
-    outbox: Arc<Outbox>,
-    connection: Connection,
-    _registered: Registered,
-    next_id: u32,
-    inbox: VecDeque<ServerFrame>,
-    /// The last `seq` that was shown; checked to have no hole and no repeat.
-    shown: u64,
-}
-
-impl Client {
-    async fn connect(system: &System, name: &str) -> Self {
-        let outbox = Arc::new(Outbox::new(Codec::Json, 256 * 1024, Metrics::noop()));
-        let registered = system.connections().register(&outbox);
-        let person = Person {
-            id: name.into(),
-            name: name.into(),
-        };
-        let opening = Opening {
-            user: std::sync::Arc::new(User::guest(person)),
-            outbox: Arc::clone(&outbox),
-            id: None,
-            token: None,
-            resume: None,
-            epoch: None,
-        };
-        let connection = registered.open(opening).await.unwrap();
-        Self {
-            outbox,
-            connection,
-            _registered: registered,
-            next_id: 0,
-            inbox: VecDeque::new(),
-            shown: 0,
-        }
-    }
-
-    async fn post(&mut self, command: Command) -> u32 {
-        self.next_id += 1;
-        self.connection
-            .command(Some(self.next_id), command)
-            .await
-            .unwrap();
-        self.next_id
-    }
-
-    async fn next(&mut self) -> ServerFrame {
-        while self.inbox.is_empty() {
-            let taking = poll_fn(|cx| self.outbox.poll_take(cx));
-            let taken = timeout(PATIENCE, taking).await.expect("a frame comes");
-            assert_eq!(taken.close, None, "the connection is not closed over a room");
-            for payload in taken.frames {
-                self.outbox.wrote(payload.len());
-                self.inbox.push_back(Codec::Json.decode(&payload).unwrap());
-            }
-        }
-        let frame = self.inbox.pop_front().unwrap();
-        if let ServerFrame::Events { events, .. } = &frame {
-            for event in events {
-                assert_eq!(event.seq, self.shown + 1, "one order, without a hole");
-                self.shown = event.seq;
-            }
-        }
-        assert!(!matches!(frame, ServerFrame::Gap { .. }));
-        frame
-    }
-
-    async fn shown(&mut self, seq: u64) {
-        while self.shown < seq {
-            self.next().await;
-        }
-    }
-
-    async fn answer(&mut self, id: u32) -> Result<u64, ErrorCode> {
-        loop {
-            match self.next().await {
-                ServerFrame::Ok(done) if done.id == Some(id) => {
-                    return Ok(done.seq.or(done.head).unwrap_or(0));
-                }
-                ServerFrame::Error(refused) if refused.id == Some(id) => return Err(refused.code),
-                _ => {}
-            }
-        }
-    }
-
-    async fn join(&mut self, after: u64) -> Result<u64, ErrorCode> {
-        let from = JoinFrom::After(after);
-        let id = self.post(Command::Join { room: room(), from }).await;
-        self.answer(id).await
-    }
-
-    async fn post_send(&mut self, cid: &str) -> u32 {
-        self.post(Command::Send {
-            room: room(),
-            cid: cid.into(),
-            text: "text".into(),
-            reply_to: None,
-        })
-        .await
-    }
-
-    /// Sends until it is stored, as a client does that is asked to try again.
-    async fn send(&mut self, cid: &str) -> u64 {
-        loop {
-            let id = self.post_send(cid).await;
-            match self.answer(id).await {
-                Ok(seq) => return seq,
-                Err(code) => assert_eq!(code, ErrorCode::Overloaded),
-            }
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,0 +1,153 @@
+//! Rooms are read from the store when somebody opens them.
+
+use std::{sync::Arc, time::Duration};
+
+use actors::{
+    Settings, System,
+    memory::{Call, Fault, LocalHub, MemoryStore},
+    metrics::Metrics,
+    ports::{Append, Change, NewRoom, Outcome, Store, StoreError},
+};
+use protocol::{ErrorCode, Person, RoomName};
+use tokio::time::Instant;
+
+use crate::client::Client;
+
+async fn node(store: &MemoryStore) -> System {
+    let store = Arc::new(store.clone());
+    let bus = Arc::new(LocalHub::new().connect());
+    let settings = Settings {
+        // Heads are read for who opens a room, and for nothing else.
+        reconcile_every: Duration::from_secs(3600),
+        ..Settings::default()
+    };
+    System::start(settings, store.clone(), store, bus, Metrics::noop())
+        .await
+        .unwrap()
+}
+
+/// Writes a message as another node does that the bus does not reach, and returns its place.
+async fn write_elsewhere(store: &MemoryStore, room: &RoomName, cid: &str) -> u64 {
+    let entry = Append {
+        room: room.clone(),
+        author: Person {
+            id: "else".into(),
+            name: "Else".into(),
+        },
+        cid: Some(cid.into()),
+        change: Change::Message {
+            text: "text".into(),
+            reply_to: None,
+        },
+    };
+    match store.append(&[entry]).await.unwrap()[..] {
+        [Outcome::Written { seq, .. }] => seq,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+/// So many rooms, each with a client that is about to open it.
+async fn rooms(system: &System, store: &MemoryStore, count: usize) -> Vec<(RoomName, Client)> {
+    let mut rooms = Vec::new();
+    for n in 0..count {
+        let name = RoomName::new(&format!("room{n}")).unwrap();
+        store.create_room(&NewRoom::public(name.clone())).await.unwrap();
+        write_elsewhere(store, &name, "1").await;
+        rooms.push((name, Client::connect(system, &format!("c{n}")).await));
+    }
+    rooms
+}
+
+/// Opens all rooms at once; what each client is answered.
+async fn open_all(rooms: &mut [(RoomName, Client)]) -> Vec<Result<u64, ErrorCode>> {
+    let mut ids = Vec::new();
+    for (name, client) in rooms.iter_mut() {
+        ids.push(client.post_join(name.clone(), 0).await);
+    }
+    let mut answers = Vec::new();
+    for ((_, client), id) in rooms.iter_mut().zip(ids) {
+        answers.push(client.answer(id).await);
+    }
+    answers
+}
+
+/// Waits, in virtual time, until the store was asked so often.
+async fn asked(store: &MemoryStore, call: Call, times: u64) {
+    while store.calls(call) < times {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rooms_that_are_opened_at_once_are_read_together() {
+    const ROOMS: usize = 200;
+    let store = MemoryStore::new();
+    let system = node(&store).await;
+    let mut rooms = rooms(&system, &store, ROOMS).await;
+    store.set_delay(Duration::from_millis(2), Duration::from_millis(2));
+    assert_eq!(open_all(&mut rooms).await, vec![Ok(1); ROOMS]);
+    for (_, client) in &mut rooms {
+        client.shown(1).await;
+    }
+    let readings = store.calls(Call::LoadRooms);
+    assert!(readings <= 6, "{readings} readings of {ROOMS} rooms");
+    for call in [Call::Room, Call::Members, Call::Page] {
+        assert_eq!(store.calls(call), 0, "{call:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_alone_waits_for_the_store_only() {
+    let store = MemoryStore::new();
+    let system = node(&store).await;
+    let mut rooms = rooms(&system, &store, 3).await;
+    let delay = Duration::from_millis(20);
+    store.set_delay(delay, Duration::ZERO);
+    for (name, client) in &mut rooms {
+        let since = Instant::now();
+        let id = client.post_join(name.clone(), 0).await;
+        assert_eq!(client.answer(id).await, Ok(1));
+        let took = since.elapsed();
+        assert!(took <= delay + Duration::from_millis(2), "{took:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_fails_is_answered_to_all_who_wait_for_it() {
+    const ROOMS: usize = 30;
+    let store = MemoryStore::new();
+    let system = node(&store).await;
+    let mut rooms = rooms(&system, &store, ROOMS).await;
+    let down = StoreError::Down("ordered".to_owned());
+    store.fail_next(Call::LoadRooms, 1, Fault::Refuse(down));
+    store.fail_next(Call::LoadRooms, 1, Fault::Panic);
+    assert_eq!(
+        open_all(&mut rooms).await,
+        vec![Err(ErrorCode::Overloaded); ROOMS]
+    );
+    assert_eq!(store.calls(Call::LoadRooms), 2);
+    assert_eq!(open_all(&mut rooms).await, vec![Ok(1); ROOMS]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_hangs_holds_up_no_other_for_long() {
+    let store = MemoryStore::new();
+    let system = node(&store).await;
+    let mut rooms = rooms(&system, &store, 2).await;
+    let (second_room, mut second) = rooms.pop().unwrap();
+    let (first_room, mut first) = rooms.pop().unwrap();
+    store.set_delay(Duration::from_secs(3600), Duration::ZERO);
+    let hanging = first.post_join(first_room, 0).await;
+    asked(&store, Call::LoadRooms, 1).await;
+    store.set_delay(Duration::ZERO, Duration::ZERO);
+    let since = Instant::now();
+    let id = second.post_join(second_room, 0).await;
+    assert_eq!(second.answer(id).await, Ok(1));
+    assert!(
+        since.elapsed() < Duration::from_millis(1_500),
+        "{:?}",
+        since.elapsed()
+    );
+    assert_eq!(first.answer(hanging).await, Err(ErrorCode::Overloaded));
+}
