@@ -27,7 +27,8 @@ pub(crate) struct HeadReader {
 
 #[derive(Default)]
 struct Waiting {
-    rooms: Vec<Room>,
+    /// Each with what its answer is told by.
+    rooms: Vec<(Room, u64)>,
     reading: bool,
 }
 
@@ -39,10 +40,10 @@ impl HeadReader {
         }
     }
 
-    /// Asks for the head of `room`, which is told by [`Room::fresh_head`].
-    pub(crate) fn request(&self, room: Room) {
+    /// Asks for the head of `room`, which is told by [`Room::fresh_head`], with the same `generation`.
+    pub(crate) fn request(&self, room: Room, generation: u64) {
         let mut waiting = self.waiting.lock();
-        waiting.rooms.push(room);
+        waiting.rooms.push((room, generation));
         if !waiting.reading {
             waiting.reading = true;
             tokio::spawn(self.clone().read_all());
@@ -67,8 +68,8 @@ impl HeadReader {
         }
     }
 
-    async fn read(&self, rooms: Vec<Room>) {
-        let names: Vec<RoomName> = rooms.iter().map(|room| room.name().clone()).collect();
+    async fn read(&self, rooms: Vec<(Room, u64)>) {
+        let names: Vec<RoomName> = rooms.iter().map(|(room, _)| room.name().clone()).collect();
         let heads = match tokio::time::timeout(TIMEOUT, self.store.heads(&names)).await {
             Ok(Ok(heads)) => Ok(heads),
             Ok(Err(error)) => Err(error),
@@ -78,14 +79,14 @@ impl HeadReader {
         };
         match heads {
             Ok(heads) => {
-                for (room, head) in rooms.iter().zip(heads) {
-                    room.fresh_head(Some(head));
+                for ((room, generation), head) in rooms.iter().zip(heads) {
+                    room.fresh_head(*generation, Some(head));
                 }
             }
             Err(error) => {
                 tracing::debug!(%error, "heads could not be read; rooms go on with what they know");
-                for room in &rooms {
-                    room.fresh_head(None);
+                for (room, generation) in &rooms {
+                    room.fresh_head(*generation, None);
                 }
             }
         }

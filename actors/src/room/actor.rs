@@ -78,7 +78,11 @@ pub(crate) struct Joined {
 }
 
 pub(crate) enum RoomMsg {
-    Loaded(Result<Option<Box<LoadedRoom>>, StoreError>),
+    Loaded {
+        /// Which reading it is that has ended.
+        reading: u64,
+        result: Result<Option<Box<LoadedRoom>>, StoreError>,
+    },
     Join(Box<Join>),
     Start(SubscriberId),
     Leave(SubscriberId, Option<Answer>),
@@ -111,13 +115,20 @@ pub(crate) enum RoomMsg {
         bytes: usize,
     },
     Hint(u64),
-    FreshHead(Option<u64>),
+    FreshHead {
+        generation: u64,
+        head: Option<u64>,
+    },
     /// Frames may have been missed: ask for the head.
     Refresh,
     FillDue,
-    Filled(Result<EventPage, StoreError>),
+    Filled {
+        generation: u64,
+        result: Result<EventPage, StoreError>,
+    },
     CatchUp(SubscriberId),
     Replayed {
+        generation: u64,
         after: u64,
         result: Result<EventPage, StoreError>,
     },
@@ -156,7 +167,11 @@ pub(super) struct State {
 enum Phase {
     /// Nothing is known; the first request loads the room.
     Cold,
-    Loading(Waiting),
+    Loading {
+        /// Tells its end from that of an earlier one, whose room was forgotten meanwhile.
+        reading: u64,
+        waiting: Waiting,
+    },
     Live(Box<Live>),
 }
 
@@ -207,7 +222,7 @@ impl Actor for RoomActor {
             }
             RoomMsg::AbsentDue => drop(self.end_if_idle(&myself, state)),
             RoomMsg::Forget => state.phase = Phase::Cold,
-            RoomMsg::Loaded(result) => self.loaded(&myself, state, result),
+            RoomMsg::Loaded { reading, result } => self.loaded(&myself, state, reading, result),
             message => self.dispatch(&myself, state, message),
         }
         Ok(())
@@ -234,7 +249,7 @@ impl RoomActor {
                 self.shared.applied.store(live.applied(), Relaxed);
                 self.shared.members.store(live.members(), Relaxed);
             }
-            Phase::Loading(waiting) => self.wait(waiting, message),
+            Phase::Loading { waiting, .. } => self.wait(waiting, message),
             Phase::Cold => {
                 let mut waiting = Waiting::default();
                 self.wait(&mut waiting, message);
@@ -294,27 +309,34 @@ impl RoomActor {
             recent: in_time.iter().any(|message| matches!(message, RoomMsg::Join(_))),
         };
         let myself = myself.clone();
+        let reading = fastrand::u64(..);
         let create = in_time.iter().any(wants_creation);
         tokio::spawn(async move {
             let result = load(&context, &room, create).await;
-            let _ = myself.cast(RoomMsg::Loaded(result));
+            let _ = myself.cast(RoomMsg::Loaded { reading, result });
         });
-        Phase::Loading(Waiting {
-            in_time,
-            late: Vec::new(),
-        })
+        let late = Vec::new();
+        Phase::Loading {
+            reading,
+            waiting: Waiting { in_time, late },
+        }
     }
 
     fn loaded(
         &self,
         myself: &ActorRef<RoomMsg>,
         state: &mut State,
+        reading: u64,
         result: Result<Option<Box<LoadedRoom>>, StoreError>,
     ) {
-        let Phase::Loading(Waiting { in_time, late }) = std::mem::replace(&mut state.phase, Phase::Cold)
-        else {
-            return;
+        let Waiting { in_time, late } = match &mut state.phase {
+            Phase::Loading {
+                reading: own,
+                waiting,
+            } if *own == reading => std::mem::take(waiting),
+            _ => return,
         };
+        state.phase = Phase::Cold;
         match result {
             Ok(Some(loaded)) => {
                 let live = Live::new(&self.context.settings, *loaded);
@@ -366,7 +388,7 @@ impl RoomActor {
     fn end_if_idle(&self, myself: &ActorRef<RoomMsg>, state: &mut State) -> bool {
         let idle = match &state.phase {
             Phase::Cold => true,
-            Phase::Loading(_) => false,
+            Phase::Loading { .. } => false,
             Phase::Live(live) => live.members() == 0,
         };
         let ends = idle && self.rooms.retire(&self.shared.name, myself.get_id());

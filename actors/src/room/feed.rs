@@ -204,7 +204,9 @@ impl Live {
         readers.push(id);
         if readers.len() == 1 {
             cx.context.metrics.replay_reads().increment(1);
+            let generation = self.generation;
             read_page(cx, after, FRAME_BYTES, move |result| RoomMsg::Replayed {
+                generation,
                 after,
                 result,
             });
@@ -266,7 +268,10 @@ impl Live {
     fn read_hole(&mut self, cx: &Cx<'_>) {
         self.fill = Fill::Reading;
         cx.context.metrics.gap_fills().increment(1);
-        read_page(cx, self.log.applied(), HOLE_BYTES, RoomMsg::Filled);
+        let generation = self.generation;
+        read_page(cx, self.log.applied(), HOLE_BYTES, move |result| {
+            RoomMsg::Filled { generation, result }
+        });
     }
 
     pub(super) fn filled(&mut self, cx: &Cx<'_>, result: Result<EventPage, StoreError>) {

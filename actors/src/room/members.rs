@@ -64,7 +64,8 @@ pub(super) struct Live {
     pub(super) unsaved: Unsaved,
     /// When people may write again in slow mode, in Unix milliseconds.
     pub(super) write_again_at: HashMap<Arc<str>, u64>,
-    /// Tells the timers of this one from those of a room that was live here before.
+    /// Tells the timers and readings of this one from those of a room that was live here before, which knew less, or
+    /// another history.
     pub(super) generation: u64,
     loaded: Instant,
 }
@@ -191,25 +192,37 @@ impl Live {
                 self.log.hint(head);
                 self.fill_holes(cx);
             }
-            RoomMsg::FreshHead(head) => self.fresh_head(cx, head),
+            RoomMsg::FreshHead { generation, head } if generation == self.generation => {
+                self.fresh_head(cx, head);
+            }
             RoomMsg::Refresh => {
                 self.tell_others(cx, true);
                 self.read_head(cx);
             }
             RoomMsg::FillDue => self.fill_now(cx),
-            RoomMsg::Filled(result) => self.filled(cx, result),
+            RoomMsg::Filled { generation, result } if generation == self.generation => {
+                self.filled(cx, result);
+            }
             RoomMsg::CatchUp(subscriber) => self.catch_up(cx, subscriber),
-            RoomMsg::Replayed { after, result } => self.replayed(cx, after, result),
+            RoomMsg::Replayed {
+                generation,
+                after,
+                result,
+            } if generation == self.generation => self.replayed(cx, after, result),
             RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
             RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
             RoomMsg::NodesGone(nodes) => self.nodes_gone(cx, &nodes),
             RoomMsg::TellPicture => self.picture_wanted(cx),
             RoomMsg::PictureDue(generation) if generation == self.generation => self.send_picture(cx),
-            RoomMsg::PresenceDue(_)
+            // Meant for a room that was live here before.
+            RoomMsg::FreshHead { .. }
+            | RoomMsg::Filled { .. }
+            | RoomMsg::Replayed { .. }
+            | RoomMsg::PresenceDue(_)
             | RoomMsg::PresenceRenew(_)
             | RoomMsg::PicturesDue(_)
             | RoomMsg::PictureDue(_) => {}
-            RoomMsg::Loaded(_) | RoomMsg::IdleDue | RoomMsg::AbsentDue | RoomMsg::Forget => {}
+            RoomMsg::Loaded { .. } | RoomMsg::IdleDue | RoomMsg::AbsentDue | RoomMsg::Forget => {}
         }
     }
 
@@ -232,7 +245,7 @@ impl Live {
         if !self.opening.reading {
             self.opening.reading = true;
             self.opening.for_this_read = std::mem::take(&mut self.opening.for_next_read);
-            cx.context.heads.request(cx.room.clone());
+            cx.context.heads.request(cx.room.clone(), self.generation);
         }
     }
 

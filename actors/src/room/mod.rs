@@ -161,8 +161,8 @@ impl Room {
         self.cast(RoomMsg::Committed(committed));
     }
 
-    pub(crate) fn fresh_head(&self, head: Option<u64>) {
-        self.cast(RoomMsg::FreshHead(head));
+    pub(crate) fn fresh_head(&self, generation: u64, head: Option<u64>) {
+        self.cast(RoomMsg::FreshHead { generation, head });
     }
 
     /// Somebody says that `head` is committed; costs nothing when the room has it.

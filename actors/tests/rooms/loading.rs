@@ -11,7 +11,7 @@ use actors::{
 use protocol::{ErrorCode, Person, RoomName};
 use tokio::time::Instant;
 
-use crate::client::Client;
+use crate::client::{Client, room};
 
 async fn node(store: &MemoryStore) -> System {
     let store = Arc::new(store.clone());
@@ -150,4 +150,41 @@ async fn a_reading_that_hangs_holds_up_no_other_for_long() {
         since.elapsed()
     );
     assert_eq!(first.answer(hanging).await, Err(ErrorCode::Overloaded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_was_asked_for_before_the_room_was_read_again_opens_it_for_nobody() {
+    let store = MemoryStore::new();
+    store.create_room(&NewRoom::public(room())).await.unwrap();
+    write_elsewhere(&store, &room(), "1").await;
+    let elsewhere = store.another_node();
+    let system = node(&store).await;
+
+    // The second one waits for a head, which is read now and comes late.
+    let mut first = Client::connect(&system, "first").await;
+    first.join(0).await.unwrap();
+    // That the room follows the bus now has its head read, too.
+    asked(&store, Call::Heads, 1).await;
+    store.set_delay(Duration::ZERO, Duration::from_millis(500));
+    let mut second = Client::connect(&system, "second").await;
+    second.post_join(room(), 0).await;
+    asked(&store, Call::Heads, 2).await;
+    // Neither waits for it: the room follows its log no longer.
+    store.set_delay(Duration::ZERO, Duration::from_millis(50));
+    drop((first, second));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+
+    // So it is read again for the next, and before that is answered somebody else is acked elsewhere.
+    let loads = store.calls(Call::LoadRooms);
+    let mut third = Client::connect(&system, "third").await;
+    third.post_join(room(), 0).await;
+    asked(&store, Call::LoadRooms, loads + 1).await;
+    let seq = write_elsewhere(&elsewhere, &room(), "2").await;
+    let mut fourth = Client::connect(&system, "fourth").await;
+    fourth.shown = seq;
+    assert_eq!(
+        fourth.join(seq).await,
+        Ok(seq),
+        "what was acked before is included"
+    );
 }
