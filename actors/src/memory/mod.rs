@@ -1,6 +1,7 @@
 //! The ports without a server behind them: what a single node runs on, and what tests run against.
 
 mod accounts;
+mod book;
 mod bus;
 mod bus_reports;
 mod log;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use protocol::{Person, RoomName};
 
-use super::{accounts::Book, log::RoomLog};
+use super::{book::Book, log::RoomLog};
 use crate::{
     ports::{
         Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, Refusal,
