@@ -54,6 +54,17 @@ impl Life {
                 }
             }
         }
+        // Left since it was asked for: it is open there, and is left there too.
+        for (name, position) in asked {
+            let found = resumed.and_then(|rooms| rooms.get(name.as_str()));
+            let room = name.parse::<RoomName>().ok();
+            if let (Some(found), Some(room)) = (found, room)
+                && !self.rooms.contains_key(&room)
+            {
+                let reset = found.reset == Some(true);
+                self.opened(&room, JoinFrom::After(*position), found.head, reset);
+            }
+        }
         // After a restored backup the positions have the new name from here on: those rooms were reset.
         self.epoch = Some(welcome.epoch.to_string());
     }

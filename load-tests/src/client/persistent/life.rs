@@ -147,11 +147,11 @@ impl Life {
     }
 
     fn is_over(&self) -> bool {
-        let all_open = self
-            .current
-            .as_ref()
-            .is_some_and(|link| link.open.len() >= self.rooms.len());
-        self.unwanted || self.finishing && self.writes.is_empty() && all_open
+        let settled = self.current.as_ref().is_some_and(|link| {
+            let mut asked = link.asked.values();
+            link.open.len() == self.rooms.len() && !asked.any(|asked| matches!(asked, Asked::Leave(_)))
+        });
+        self.unwanted || self.finishing && self.writes.is_empty() && settled
     }
 
     async fn happens(&mut self) -> Happened {
