@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{chaos, check, faults, lab, rolling, smoke};
+use crate::{autoscale, chaos, check, faults, lab, rehearse, rolling, smoke};
 
 /// Runs Hubbub's heavier tests, and servers to run tests against.
 #[derive(Debug, Parser)]
@@ -26,6 +26,11 @@ enum Command {
     Check(check::CheckArgs),
     /// Replaces every node of a small cluster behind a load balancer while people talk: nobody may notice.
     Rolling(rolling::RollingArgs),
+    /// Plays all that happens to a cluster on AWS on this machine, under load: it grows, is updated, loses an instance and
+    /// a zone, and shrinks. Nobody may notice.
+    Rehearse(rehearse::RehearseArgs),
+    /// Loads any deployment until it grows, takes the load away until it shrinks, and checks what it promises on the way.
+    Autoscale(autoscale::AutoscaleArgs),
     /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
     /// HUBBUB_TEST_REDIS_URL, and removes them afterwards.
     Lab {
@@ -47,6 +52,8 @@ impl Cli {
             Command::Faults(args) => Box::pin(faults::run(args)).await,
             Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Rolling(args) => Box::pin(rolling::run(args)).await,
+            Command::Rehearse(args) => Box::pin(rehearse::run(args)).await,
+            Command::Autoscale(args) => Box::pin(autoscale::run(args)).await,
             Command::Lab { command } => lab::run(&command).await,
         }
     }

@@ -1,5 +1,6 @@
 //! Honest clients for Hubbub, and the private servers that tests run against.
 
+pub mod autoscale;
 pub mod chaos;
 pub mod check;
 pub mod cli;
@@ -10,6 +11,7 @@ pub mod journal;
 pub mod lab;
 pub mod measure;
 pub mod proxy;
+pub mod rehearse;
 pub mod report;
 pub mod rolling;
 pub mod smoke;

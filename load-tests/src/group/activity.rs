@@ -80,12 +80,20 @@ impl Activity {
             }
         }
     }
+
+    /// Whether an instance was gone with this, and if so, in good order.
+    pub fn left_in_order(&self) -> Option<bool> {
+        match self {
+            Self::Gone { in_order, .. } => Some(*in_order),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Alarm(what) => write!(f, "alarm: {what}"),
+            Self::Alarm(what) => f.write_str(what),
             Self::Resized { from, to, why } => write!(f, "from {from} to {to} instances: {why}"),
             Self::Launched { name, zone } => write!(f, "{name} is launched in zone {}", letter(*zone)),
             Self::InService { name, after } => {

@@ -3,7 +3,10 @@
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,7 @@ pub(super) struct Machine {
     node: tokio::sync::Mutex<Option<Node>>,
     process: OnceLock<Process>,
     booting: Mutex<Option<AbortHandle>>,
+    killed: AtomicBool,
 }
 
 /// Where a running node is found.
@@ -70,6 +74,7 @@ impl Machine {
             node: tokio::sync::Mutex::default(),
             process: OnceLock::new(),
             booting: Mutex::default(),
+            killed: AtomicBool::new(false),
         }
     }
 
@@ -81,12 +86,18 @@ impl Machine {
         self.process.get().copied()
     }
 
+    /// Whether it was ended without a word.
+    pub(super) fn is_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
+    }
+
     /// Whether its node ended although nobody wanted it to, or was killed.
     pub(super) async fn is_gone(&self) -> bool {
-        match &mut *self.node.lock().await {
-            Some(node) => node.fallen().is_some(),
-            None => self.process.get().is_some(),
-        }
+        self.is_killed()
+            || match &mut *self.node.lock().await {
+                Some(node) => node.fallen().is_some(),
+                None => false,
+            }
     }
 
     /// Boots it beside; `done` hears how it went.
@@ -178,6 +189,7 @@ impl Machine {
 
     /// Ends it at once.
     pub(super) async fn kill(&self) -> anyhow::Result<()> {
+        self.killed.store(true, Ordering::Relaxed);
         if let Some(booting) = self.booting.lock().take() {
             booting.abort();
         }

@@ -24,7 +24,7 @@ use machine::Machine;
 
 pub use activity::Activity;
 pub use autoscaler::{Autoscaler, Fleet, Outcome, Reading, Resize};
-pub use keeper::Keeper;
+pub use keeper::{Keeper, Readings};
 pub use machine::{Lifecycle, Process};
 pub use scaling::{Metric, Policy, Scaling};
 pub use settings::GroupSettings;
@@ -64,6 +64,15 @@ pub struct Member {
     pub stage: Lifecycle,
     /// Its node, once that was started.
     pub process: Option<Process>,
+    /// It was destroyed, and nobody has noticed yet.
+    pub lost: bool,
+}
+
+impl Member {
+    /// Whether it serves.
+    pub fn serves(&self) -> bool {
+        matches!(self.stage, Lifecycle::InService(_)) && !self.lost
+    }
 }
 
 impl Group {
@@ -145,6 +154,7 @@ impl Group {
             zone: machine.zone,
             stage: machine.stage(),
             process: machine.process(),
+            lost: machine.is_killed(),
         });
         all.collect()
     }

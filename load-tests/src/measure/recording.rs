@@ -75,7 +75,7 @@ impl Recording {
         let mut recording = Self {
             run: Run {
                 began_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-                ..run.here()
+                ..run
             },
             began: Instant::now(),
             phases: Vec::new(),
@@ -114,6 +114,15 @@ impl Recording {
     pub fn mark(&mut self, kind: &str, text: impl Into<String>) {
         self.marks.push(Mark {
             at_s: self.seconds(),
+            kind: kind.to_owned(),
+            text: text.into(),
+        });
+    }
+
+    /// Something happened at this time, which is not before the beginning.
+    pub fn mark_at(&mut self, at: Instant, kind: &str, text: impl Into<String>) {
+        self.marks.push(Mark {
+            at_s: at.saturating_duration_since(self.began).as_secs_f64(),
             kind: kind.to_owned(),
             text: text.into(),
         });

@@ -2,7 +2,7 @@
 //! the time whether the service is there. Nobody may notice.
 
 mod people;
-mod probes;
+pub(crate) mod probes;
 mod report;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
@@ -136,7 +136,7 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
     sleep(QUIET).await;
 
     let people_at_last = people.by_node();
-    let probed = probes.stop().await;
+    let probed = probes.stop().await.summed_up();
     let (messages, unanswered) = people.finish().await?;
     let ledger = Box::pin(Ledger::read(&postgres.url())).await?;
     Ok(Report {

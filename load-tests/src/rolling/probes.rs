@@ -41,77 +41,106 @@ pub struct Probed {
 }
 
 /// Probes that go on until they are told to stop.
-pub(super) struct Probes {
+pub(crate) struct Probes {
     closing: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     seen: Arc<Mutex<Seen>>,
 }
 
+/// How each probe went.
 #[derive(Default)]
-struct Seen {
-    results: Vec<(Instant, bool)>,
-    reasons: Vec<String>,
+pub(crate) struct Seen(Vec<Probe>);
+
+/// One of them.
+pub(crate) struct Probe {
+    pub(crate) begun: Instant,
+    pub(crate) ended: Instant,
+    result: Result<(), String>,
 }
 
 impl Probes {
-    pub(super) fn start(address: SocketAddr) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let closing = CancellationToken::new();
+    pub(crate) fn start(address: SocketAddr) -> Self {
         let page = move || async move {
             http::get(address, "/").await?;
             Ok(())
         };
-        let newcomer = move || async move {
-            let options = Options::new(&format!("ws://{address}/ws")).guest("newcomer");
-            let mut client = Client::connect(&options).await?;
-            client.close(1000, "").await?;
-            Ok(())
+        let mut probes = Self::newcomers(&format!("ws://{address}/ws"));
+        let pages = every(PAGE_EVERY, page, Arc::clone(&probes.seen), probes.closing.clone());
+        probes.tasks.push(tokio::spawn(pages));
+        probes
+    }
+
+    /// Only newcomers to this target, no pages.
+    pub(crate) fn newcomers(target: &str) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let closing = CancellationToken::new();
+        let target: Arc<str> = target.into();
+        let newcomer = move || {
+            let options = Options::new(&target).guest("newcomer");
+            async move {
+                let mut client = Client::connect(&options).await?;
+                client.close(1000, "").await?;
+                Ok(())
+            }
         };
+        let newcomers = every(NEWCOMER_EVERY, newcomer, Arc::clone(&seen), closing.clone());
         Self {
-            tasks: vec![
-                tokio::spawn(every(PAGE_EVERY, page, Arc::clone(&seen), closing.clone())),
-                tokio::spawn(every(
-                    NEWCOMER_EVERY,
-                    newcomer,
-                    Arc::clone(&seen),
-                    closing.clone(),
-                )),
-            ],
+            tasks: vec![tokio::spawn(newcomers)],
             closing,
             seen,
         }
     }
 
-    pub(super) async fn stop(self) -> Probed {
+    pub(crate) async fn stop(self) -> Seen {
         self.closing.cancel();
         for task in self.tasks {
             // One that panicked has written nothing down, and is missed in the count.
             let _ = task.await;
         }
-        let seen = std::mem::take(&mut *self.seen.lock());
-        seen.summed_up()
+        let mut seen = std::mem::take(&mut *self.seen.lock());
+        seen.0.sort_by_key(|probe| probe.begun);
+        seen
     }
 }
 
 impl Seen {
-    fn summed_up(mut self) -> Probed {
-        self.results.sort_unstable_by_key(|(begun, _)| *begun);
+    /// All of them.
+    pub(super) fn summed_up(&self) -> Probed {
+        self.summed_up_where(|_| true)
+    }
+
+    /// Those that count.
+    pub(crate) fn summed_up_where(&self, counts: impl Fn(&Probe) -> bool) -> Probed {
+        let mut probed = Probed::default();
         let (mut outage, mut longest) = (None, Duration::ZERO);
-        for (begun, success) in &self.results {
-            if *success {
+        for probe in self.0.iter().filter(|probe| counts(probe)) {
+            probed.all += 1;
+            let Err(reason) = &probe.result else {
                 outage = None;
-            } else {
-                let first = *outage.get_or_insert(*begun);
-                longest = longest.max(begun.duration_since(first));
+                continue;
+            };
+            probed.failed += 1;
+            let first = *outage.get_or_insert(probe.begun);
+            longest = longest.max(probe.begun.duration_since(first));
+            if probed.reasons.len() < KEPT_REASONS {
+                probed.reasons.push(reason.clone());
             }
         }
-        let failed = self.results.iter().filter(|(_, success)| !success).count();
-        Probed {
-            all: self.results.len() as u64,
-            failed: failed as u64,
-            longest_outage_ms: u64::try_from(longest.as_millis()).unwrap_or(u64::MAX),
-            reasons: self.reasons,
-        }
+        probed.longest_outage_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        probed
+    }
+
+    /// When the last one that failed began, of those that count.
+    pub(crate) fn last_failed(&self, counts: impl Fn(&Probe) -> bool) -> Option<Instant> {
+        let mut failed = self.0.iter().rev().filter(|probe| probe.result.is_err());
+        failed.find(|probe| counts(probe)).map(|probe| probe.begun)
+    }
+}
+
+impl Probe {
+    /// Whether it was under way at a time between these.
+    pub(crate) fn is_between(&self, from: Instant, to: Instant) -> bool {
+        self.begun <= to && from <= self.ended
     }
 }
 
@@ -130,15 +159,12 @@ where
             let begun = Instant::now();
             let result = timeout(PATIENCE, probing).await;
             let result = result.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in {PATIENCE:?}")));
-            let mut seen = seen.lock();
-            seen.results.push((begun, result.is_ok()));
-            if let Err(error) = result
-                && seen.reasons.len() < KEPT_REASONS
-            {
+            let result = result.map_err(|error| {
                 let words = format!("{error:#}");
-                seen.reasons
-                    .push(words.split_whitespace().collect::<Vec<_>>().join(" "));
-            }
+                words.split_whitespace().collect::<Vec<_>>().join(" ")
+            });
+            let ended = Instant::now();
+            seen.lock().0.push(Probe { begun, ended, result });
         });
         while under_way.try_join_next().is_some() {}
     }
@@ -152,20 +178,27 @@ mod tests {
     #[test]
     fn an_outage_lasts_until_something_works_again() {
         let start = Instant::now();
-        let at = |ms, success| (start + Duration::from_millis(ms), success);
-        let results = vec![
-            at(0, true),
-            at(300, false),
-            at(100, false),
-            at(200, false),
-            at(400, true),
-            at(500, false),
-        ];
-        let seen = Seen {
-            results,
-            reasons: vec!["why".into()],
+        let at = |ms| start + Duration::from_millis(ms);
+        let probe = |ms, result| Probe {
+            begun: at(ms),
+            ended: at(ms + 50),
+            result,
         };
+        let failed = || Err("why".to_owned());
+        let seen = Seen(vec![
+            probe(0, Ok(())),
+            probe(100, failed()),
+            probe(200, failed()),
+            probe(300, failed()),
+            probe(400, Ok(())),
+            probe(500, failed()),
+        ]);
         let probed = seen.summed_up();
         assert_eq!((probed.all, probed.failed, probed.longest_outage_ms), (6, 4, 200));
+        assert_eq!(probed.reasons, ["why"; 4]);
+        let probed = seen.summed_up_where(|probe| probe.is_between(at(0), at(299)));
+        assert_eq!((probed.all, probed.failed, probed.longest_outage_ms), (3, 2, 100));
+        assert_eq!(seen.last_failed(|probe| probe.begun < at(400)), Some(at(300)));
+        assert_eq!(seen.last_failed(|probe| probe.is_between(at(551), at(600))), None);
     }
 }

@@ -1,0 +1,302 @@
+//! The way up and down.
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::{task::JoinHandle, time::sleep};
+
+use super::{
+    AutoscaleArgs,
+    cluster::{Cluster, base_of},
+    seconds,
+};
+use crate::{
+    check,
+    client::persistent::Targets,
+    journal::Journal,
+    measure::Meter,
+    rehearse::{Crew, People, Watch, judge, until},
+    report::{Check, Report, Run},
+    rolling::probes::Probes,
+};
+
+/// Steps on the way to the top.
+const STEPS: u32 = 10;
+/// How long the clients at rest are watched before the load comes.
+const QUIET: Duration = Duration::from_secs(3);
+/// How long everybody may take to have everything at the end.
+const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+/// How often the deployment is asked for its nodes.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+struct Play<'a> {
+    args: &'a AutoscaleArgs,
+    people: People,
+    watch: Arc<Watch>,
+    /// Nodes that are not leaving, by the deployment's own word; `None`: it is not asked, or did not answer.
+    known: Arc<Mutex<Option<BTreeSet<String>>>>,
+    checks: Vec<Check>,
+}
+
+/// Journals are left in `folder`.
+pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<Report> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
+    let meter = Meter::default();
+    let crew = Crew {
+        targets: Targets::new(args.target.iter().map(String::as_str)),
+        journal: Journal::create(folder, "clients")?,
+        meter: meter.clone(),
+        rooms: args.rooms,
+        prefix: format!("autoscale-{seed}"),
+        seed,
+    };
+    let cluster = match &args.token {
+        Some(token) => {
+            let base = match (&args.cluster_url, args.target.first()) {
+                (Some(url), _) => url.clone(),
+                (None, Some(target)) => base_of(target)?,
+                (None, None) => anyhow::bail!("there is no target"),
+            };
+            let cluster = Cluster::new(&base, token)?;
+            // A token that is none is found out now.
+            cluster.nodes().await?;
+            Some(cluster)
+        }
+        None => None,
+    };
+    let watch = Arc::new(Watch::start(run(args, seed), "rest", &meter, None));
+    let known = Arc::default();
+    let mut asking = JoinSetGuard::default();
+    if let Some(cluster) = cluster {
+        asking
+            .0
+            .push(tokio::spawn(ask(cluster, Arc::clone(&known), Arc::clone(&watch))));
+    }
+    #[cfg(feature = "aws")]
+    if let Some(group) = &args.group {
+        let seen = super::aws::Sight::new(group).await?;
+        asking.0.push(tokio::spawn(seen.follow(Arc::clone(&watch))));
+    }
+    let mut play = Play {
+        args,
+        people: People::new(crew),
+        watch,
+        known,
+        checks: Vec::new(),
+    };
+    let probes = Probes::newcomers(args.target.first().map_or("", String::as_str));
+    let played = Box::pin(play.all()).await;
+    let seen = probes.stop().await;
+    let probed = seen.summed_up_where(|_| true);
+    if let Err(error) = played {
+        let detail = format!("{error:#}");
+        play.watch.mark("fault", &detail);
+        play.checks.push(Check::new("played to its end", false, detail));
+    }
+    play.checks.push(judge::served(&probed));
+    play.watch.phase("settle");
+    let begun = Instant::now();
+    let agreed = play.people.agree(SETTLE_WITHIN).await;
+    play.checks.push(judge::converged(agreed, begun.elapsed()));
+    drop(asking);
+    let Play {
+        people,
+        watch,
+        mut checks,
+        ..
+    } = play;
+    if let Err(error) = people.finish().await {
+        let detail = format!("{error:#}");
+        checks.push(Check::new("everybody ended in good order", false, detail));
+    }
+    watch.look();
+    let folder = folder.to_owned();
+    let checked =
+        tokio::task::spawn_blocking(move || check::folder(&folder, None, &check::Settings::default()));
+    let checked = checked.await??;
+    checks.insert(0, judge::nothing_lost(&checked));
+    Ok(watch.finish(checks, Some(serde_json::to_value(&checked)?)))
+}
+
+impl Play<'_> {
+    async fn all(&mut self) -> anyhow::Result<()> {
+        let args = self.args;
+        self.people.come(args.rest(), QUIET).await?;
+        self.people.talk(args.rate / 10.0).await;
+        sleep(QUIET).await;
+        let before = self.nodes();
+        let names: Vec<&str> = before.iter().map(String::as_str).collect();
+        self.watch.mark("nodes", &names.join(", "));
+
+        self.watch.phase("ramp");
+        self.up(&before).await?;
+        let grown = self.grown(&before).await;
+        if grown {
+            self.spread().await;
+        }
+        self.watch.phase("ramp down");
+        self.people.talk(args.rate / 10.0).await;
+        self.people.go().await?;
+        if grown && args.scale_in_within_seconds > 0.0 {
+            self.scale_in(before.len()).await;
+        }
+        let (_, latencies) = self.watch.in_phases(|_| true);
+        self.checks.push(judge::waits_held(&latencies, args.p99_ms));
+        Ok(())
+    }
+
+    /// More and more, until there is another node or the top is reached.
+    async fn up(&mut self, before: &BTreeSet<String>) -> anyhow::Result<()> {
+        let args = self.args;
+        let step = seconds(args.ramp_seconds) / STEPS;
+        let (least, most) = (args.rest(), args.connections);
+        for number in 1..=STEPS {
+            let begun = Instant::now();
+            let people = least + (most - least) / STEPS * number;
+            let people = if number == STEPS { most } else { people };
+            let rate = args.rate * f64::from(number) / f64::from(STEPS);
+            self.watch.mark(
+                "load",
+                &format!("{people} connections, {rate:.0} messages a second"),
+            );
+            let more = people.saturating_sub(self.people.count());
+            self.people.come(more, step / 2).await?;
+            self.people.talk(rate).await;
+            sleep(step.saturating_sub(begun.elapsed())).await;
+            if self.nodes().difference(before).next().is_some() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn grown(&mut self, before: &BTreeSet<String>) -> bool {
+        let limit = seconds(self.args.scale_out_within_seconds);
+        let took = until(limit, || self.nodes().len() > before.len()).await;
+        let now = self.nodes();
+        let new: Vec<&str> = now.difference(before).map(String::as_str).collect();
+        let what = format!("new nodes: {}", new.join(", "));
+        self.watch.mark("nodes", &what);
+        self.watch.look();
+        self.checks
+            .push(judge::in_time("scaled out in time", took, limit, &what));
+        took.is_some()
+    }
+
+    async fn spread(&mut self) {
+        self.watch.phase("spread");
+        let limit = seconds(self.args.share_within_seconds);
+        let even = || {
+            let serving: Vec<String> = self.nodes().into_iter().collect();
+            judge::is_even(&self.watch.by_node(), &serving)
+        };
+        let took = until(limit, even).await;
+        let spread = format!("{:?}", self.watch.by_node());
+        self.watch.mark("people", &spread);
+        self.checks.push(judge::in_time(
+            "new instances took their share",
+            took,
+            limit,
+            &format!("each was near the mean: {spread}"),
+        ));
+    }
+
+    async fn scale_in(&mut self, before: usize) {
+        self.watch.phase("scale in");
+        let limit = seconds(self.args.scale_in_within_seconds);
+        let most = self.nodes();
+        let took = until(limit, || self.nodes().len() <= before).await;
+        // Who was moved last is still to be counted.
+        sleep(ASK_EVERY).await;
+        self.watch.look();
+        let now = self.nodes();
+        let left: Vec<&str> = most.difference(&now).map(String::as_str).collect();
+        let what = format!("gone: {}", left.join(", "));
+        self.watch.mark("nodes", &what);
+        self.checks
+            .push(judge::in_time("scaled in in time", took, limit, &what));
+        let (counts, _) = self.watch.in_phases(|phase| phase == "scale in");
+        let check = judge::moved("scale-in lost nobody", counts, left.len(), None);
+        self.checks.push(check);
+    }
+
+    /// Nodes that are not leaving: by the deployment's word, else those that serve a client.
+    fn nodes(&self) -> BTreeSet<String> {
+        if let Some(known) = &*self.known.lock() {
+            return known.clone();
+        }
+        let by_node = self.watch.by_node().into_iter();
+        by_node
+            .filter(|(_, people)| *people > 0)
+            .map(|(name, _)| name)
+            .collect()
+    }
+}
+
+/// Asks the deployment for its nodes until it is stopped.
+async fn ask(cluster: Cluster, known: Arc<Mutex<Option<BTreeSet<String>>>>, watch: Arc<Watch>) {
+    let mut silent = false;
+    loop {
+        match cluster.nodes().await {
+            Ok(view) => {
+                silent = false;
+                for node in &view.nodes {
+                    watch.value(
+                        "connections, by the nodes",
+                        &node.id,
+                        "",
+                        f64::from(node.connections),
+                    );
+                    watch.value("load, by the nodes", &node.id, "%", node.load * 100.0);
+                }
+                let staying = view.nodes.into_iter().filter(|node| !node.draining);
+                *known.lock() = Some(staying.map(|node| node.id).collect());
+            }
+            // The last word counts until there is another one.
+            Err(error) if !silent => {
+                silent = true;
+                watch.mark("fault", &format!("{error:#}"));
+            }
+            Err(_) => {}
+        }
+        sleep(ASK_EVERY).await;
+    }
+}
+
+/// Tasks that end with it.
+#[derive(Default)]
+struct JoinSetGuard(Vec<JoinHandle<()>>);
+
+impl Drop for JoinSetGuard {
+    fn drop(&mut self) {
+        for task in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+fn run(args: &AutoscaleArgs, seed: u64) -> Run {
+    let settings = [
+        ("connections", json!(args.connections)),
+        ("rest_connections", json!(args.rest())),
+        ("rate", json!(args.rate)),
+        ("rooms", json!(args.rooms)),
+        ("ramp_seconds", json!(args.ramp_seconds)),
+        ("p99_ms", json!(args.p99_ms)),
+        ("seed", json!(seed)),
+    ];
+    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Run {
+        name: "autoscale".to_owned(),
+        description: "A deployment is loaded until it grows, and left alone until it shrinks".to_owned(),
+        targets: args.target.clone(),
+        settings: settings.collect(),
+        ..Run::default()
+    }
+}
