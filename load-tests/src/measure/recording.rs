@@ -75,7 +75,7 @@ impl Recording {
         let mut recording = Self {
             run: Run {
                 began_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
-                ..run
+                ..run.here()
             },
             began: Instant::now(),
             phases: Vec::new(),

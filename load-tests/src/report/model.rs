@@ -182,6 +182,14 @@ impl Report {
     }
 }
 
+impl Series {
+    /// The value at a time: the last one until then, and 0 before the first.
+    pub fn at(&self, seconds: f64) -> f64 {
+        let until = self.points.partition_point(|point| point.0 <= seconds);
+        self.points[..until].last().map_or(0.0, |point| point.1)
+    }
+}
+
 impl Check {
     /// Something that had to hold.
     pub fn new(name: &str, passed: bool, detail: impl Into<String>) -> Self {
