@@ -16,3 +16,4 @@ pub mod report;
 pub mod rolling;
 pub mod smoke;
 pub mod stage;
+pub mod view;
