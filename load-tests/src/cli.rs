@@ -4,18 +4,45 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{autoscale, chaos, check, faults, lab, rehearse, rolling, smoke};
+use crate::{autoscale, chaos, check, faults, fleet, lab, play, rehearse, rolling, scenario, smoke};
 
-/// Runs Hubbub's heavier tests, and servers to run tests against.
+const EXAMPLES: &str = "\
+Examples:
+  load-tests                                       start a node and play `mixed` against it, about 40 s
+  load-tests --target wss://chat.example.com/ws    the same against a deployment
+  load-tests scenarios                             what there is to play
+  load-tests run fanout --connections 2000         one big room of 2,000 people
+  load-tests run ramp --nodes 2                    how many messages a second two nodes hold
+  load-tests run my.toml --target ws://a/ws --target ws://b/ws --out report
+
+Without --target a node of its own is started and removed afterwards. Each run writes report files into load-report/ and
+says where; the exit code is 1 when something did not hold that has to.";
+
+/// Hubbub's load harness: plays scenarios against nodes, checks every promise, and says what came of it. Without a command it
+/// starts a node and plays a short day of people against it.
 #[derive(Debug, Parser)]
-#[command(name = "load-tests", version)]
+#[command(name = "load-tests", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    play: play::PlayArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Plays a scenario, built in or from a TOML file.
+    Run {
+        /// A name out of `scenarios`, or a file.
+        scenario: String,
+        #[command(flatten)]
+        play: Box<play::PlayArgs>,
+    },
+    /// Lists the built-in scenarios, or prints one as a file to begin with.
+    Scenarios {
+        /// Which one to print.
+        name: Option<String>,
+    },
     /// Lets many clients talk through running nodes and checks every promise of order and acknowledgement on each.
     Smoke(smoke::SmokeArgs),
     /// Starts a cluster of real processes, harms it in every way while people talk, and checks every promise.
@@ -38,6 +65,9 @@ enum Command {
         #[arg(required = true, last = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
+    /// Clients of a run, driven by their parent over standard input.
+    #[command(name = fleet::WORKER, hide = true)]
+    Worker,
 }
 
 impl Cli {
@@ -46,7 +76,12 @@ impl Cli {
     /// # Errors
     /// When something kept it from being done, in words for the person who asked.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        match self.command {
+        let Some(command) = self.command else {
+            return Box::pin(play::run(play::DEFAULT_SCENARIO, self.play)).await;
+        };
+        match command {
+            Command::Run { scenario, play } => Box::pin(play::run(&scenario, *play)).await,
+            Command::Scenarios { name } => scenario::list(name.as_deref()),
             Command::Smoke(args) => smoke::run(args).await,
             Command::Chaos(args) => Box::pin(chaos::run(args)).await,
             Command::Faults(args) => Box::pin(faults::run(args)).await,
@@ -55,6 +90,7 @@ impl Cli {
             Command::Rehearse(args) => Box::pin(rehearse::run(args)).await,
             Command::Autoscale(args) => Box::pin(autoscale::run(args)).await,
             Command::Lab { command } => lab::run(&command).await,
+            Command::Worker => fleet::worker().await,
         }
     }
 }

@@ -317,7 +317,7 @@ fn member(
 }
 
 /// An address of its own for each [`CLIENTS_PER_ADDRESS`] clients.
-fn source_address(number: u32) -> IpAddr {
+pub(crate) fn source_address(number: u32) -> IpAddr {
     let block = number / CLIENTS_PER_ADDRESS;
     let [.., high, low] = (block / 250 * 256 + block % 250 + 2).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, 0, high, low))

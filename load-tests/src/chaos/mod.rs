@@ -8,6 +8,7 @@ mod schedule;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
+pub(crate) use crowd::source_address;
 pub use crowd::{Crowd, CrowdOptions, Member, Talk, Topic};
 pub use fault::{Fault, FaultKind};
 pub use report::{ChaosReport, Verdict};

@@ -72,6 +72,11 @@ impl Node {
         self.private
     }
 
+    /// Its process, if it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
     /// What we did to it last.
     pub fn state(&self) -> NodeState {
         self.state

@@ -90,7 +90,8 @@ impl Life {
         };
         self.scribe.write(link.number, opened);
         if let Some(place) = self.rooms.get_mut(room) {
-            if reset || place.position.is_none() {
+            if reset || place.position.is_none() || place.missed_on_purpose {
+                place.missed_on_purpose = false;
                 place.head = head;
             }
             // While an old connection lives, events may have come meanwhile.
@@ -198,7 +199,7 @@ impl Life {
                     self.time(Timing::Ack, due);
                 }
             }
-            Some(Asked::Ping) => {}
+            Some(Asked::Ping | Asked::Note) => {}
             None => {
                 self.broken(number, format!("an answer to nothing that was asked: {done:?}"));
             }
@@ -228,7 +229,7 @@ impl Life {
                 }
             }
             Some(Asked::Write(room, cid)) => self.write_refused(number, (&room, &cid), refused, again),
-            Some(Asked::Leave(_) | Asked::Ping) => {}
+            Some(Asked::Leave(_) | Asked::Ping | Asked::Note) => {}
             None => {
                 let what = format!("refused unasked: {}: {}", refused.code, refused.message);
                 self.broken(number, what);

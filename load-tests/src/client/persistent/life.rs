@@ -34,7 +34,9 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) struct Life {
     pub(super) plan: Plan,
     pub(super) scribe: Scribe,
-    orders: mpsc::UnboundedReceiver<Order>,
+    orders: mpsc::UnboundedReceiver<Box<Order>>,
+    /// What is worth saying at this moment only.
+    notes: Vec<Command>,
     pub(super) status: Arc<Status>,
     pub(super) rng: Rng,
     token: Option<String>,
@@ -54,6 +56,8 @@ pub(super) struct Life {
     pub(super) comeback: Comeback,
     stalled: bool,
     finishing: bool,
+    /// Ends while its rooms go on.
+    retires: bool,
     /// The server does not want this client any more.
     pub(super) unwanted: bool,
 }
@@ -65,8 +69,10 @@ pub(super) struct Place {
     pub(super) first: JoinFrom,
     /// The last event, once it was opened.
     pub(super) position: Option<u64>,
-    /// The room's last event when it was opened first.
+    /// The room's last event when it was opened first, or when the client came back from sleep.
     pub(super) head: u64,
+    /// It sleeps, or slept and has not come back to the room yet.
+    pub(super) missed_on_purpose: bool,
 }
 
 /// A room to be opened.
@@ -86,7 +92,7 @@ pub(super) enum Which {
 }
 
 enum Happened {
-    Order(Option<Order>),
+    Order(Option<Box<Order>>),
     Connected(Box<Result<Client, Error>>),
     Frame(Which, Result<ServerFrame, Error>),
     Time,
@@ -96,7 +102,7 @@ impl Life {
     pub(super) fn new(
         plan: Plan,
         scribe: Scribe,
-        orders: mpsc::UnboundedReceiver<Order>,
+        orders: mpsc::UnboundedReceiver<Box<Order>>,
         status: Arc<Status>,
     ) -> Self {
         let rooms = plan
@@ -118,10 +124,12 @@ impl Life {
             comeback: Comeback::now(),
             stalled: false,
             finishing: false,
+            retires: false,
             unwanted: false,
             plan,
             scribe,
             orders,
+            notes: Vec::new(),
             status,
         }
     }
@@ -130,13 +138,19 @@ impl Life {
         while !self.is_over() {
             match self.happens().await {
                 Happened::Order(None) => return,
-                Happened::Order(Some(order)) => self.obey(order),
+                Happened::Order(Some(order)) => self.obey(*order),
                 Happened::Connected(result) => Box::pin(self.connected(*result)).await,
                 Happened::Frame(which, Ok(frame)) => self.take(which, frame),
                 Happened::Frame(which, Err(error)) => self.lost(which, &error),
                 Happened::Time => {}
             }
             self.act().await;
+        }
+        if let (true, Some(link)) = (self.retires, &self.current) {
+            for room in &link.open {
+                let room = room.to_string();
+                self.scribe.write(link.number, What::Left { room });
+            }
         }
         if !self.unwanted {
             self.scribe.write(0, What::Finished);
@@ -210,12 +224,22 @@ impl Life {
                 self.rooms.remove(&room);
                 self.joins.remove(&room);
             }
-            Order::Cut => {
-                for link in [self.current.take(), self.old.take()].into_iter().flatten() {
-                    self.ended(&link, None, false, "cut off");
-                    link.reset();
+            Order::Cut => self.cut(),
+            Order::Sleep(asleep) => {
+                self.attempt = None;
+                self.cut();
+                for place in self.rooms.values_mut() {
+                    place.missed_on_purpose = true;
                 }
-                self.gone();
+                let awake = Instant::now() + asleep;
+                self.without_since = awake;
+                self.comeback.due = Some(awake);
+            }
+            Order::Typing(room) => self.notes.push(Command::Typing { room }),
+            Order::MarkRead(room) => {
+                if let Some(seq) = self.writes.last_shown(&room) {
+                    self.notes.push(Command::Read { room, seq });
+                }
             }
             Order::Stall(on) => {
                 self.stalled = on;
@@ -226,7 +250,19 @@ impl Life {
                 }
             }
             Order::Finish => self.finishing = true,
+            Order::Retire => {
+                self.finishing = true;
+                self.retires = true;
+            }
         }
+    }
+
+    fn cut(&mut self) {
+        for link in [self.current.take(), self.old.take()].into_iter().flatten() {
+            self.ended(&link, None, false, "cut off");
+            link.reset();
+        }
+        self.gone();
     }
 
     pub(super) fn link(&mut self, which: Which) -> Option<&mut Link> {
@@ -309,6 +345,7 @@ impl Life {
             self.token.clone_from(&welcome.token);
         }
         self.status.connected(Some(Arc::clone(&welcome.node)));
+        self.status.signed_in(self.token.as_deref());
         let connected = What::Connected {
             node: welcome.node.to_string(),
             epoch: welcome.epoch.to_string(),
@@ -341,6 +378,7 @@ impl Life {
     async fn speak(&mut self, now: Instant) -> Result<(), Error> {
         self.join_rooms(now).await?;
         self.leave_rooms().await?;
+        self.say_notes().await?;
         while self.writes.under_way() < self.plan.window {
             let Some(link) = &mut self.current else {
                 return Ok(());
@@ -387,6 +425,16 @@ impl Life {
                 from,
             };
             self.post(command, Asked::Join(room, from, due)).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_notes(&mut self) -> Result<(), Error> {
+        for note in std::mem::take(&mut self.notes) {
+            let open = self.current.as_ref().map(|link| &link.open);
+            if open.is_some_and(|open| note.room().is_some_and(|room| open.contains(room))) {
+                self.post(note, Asked::Note).await?;
+            }
         }
         Ok(())
     }
@@ -508,6 +556,7 @@ impl Place {
             first,
             position: None,
             head: 0,
+            missed_on_purpose: false,
         }
     }
 }

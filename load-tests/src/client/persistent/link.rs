@@ -34,6 +34,8 @@ pub(super) enum Asked {
     Join(RoomName, protocol::JoinFrom, Instant),
     Leave(RoomName),
     Write(RoomName, Arc<str>),
+    /// Typing, or a read marker: nobody waits for the answer.
+    Note,
     Ping,
 }
 

@@ -29,7 +29,7 @@ impl Life {
     }
 
     /// Events that were shown for the first time. How long one took is known of those with a stamp that are younger than
-    /// `head`, the room's last event when the client came: the others were not meant for it.
+    /// `head`, the room's last event when the client came or came back from sleep: nobody waited for the others.
     pub(super) fn delivered<'a>(&self, fresh: impl ExactSizeIterator<Item = &'a Event>, head: u64) {
         let Some(meter) = &self.plan.meter else { return };
         let now = self.scribe.clock().now_us();

@@ -36,10 +36,18 @@ pub enum Order {
     Leave(RoomName),
     /// Lose the connection, as a network does that fails: then it comes back.
     Cut,
+    /// Lose the connection and stay away for so long, as a phone does that sleeps: then it comes back.
+    Sleep(Duration),
+    /// Say that this person types; nothing if it is not in the room at this moment.
+    Typing(RoomName),
+    /// Move the read marker to the last message that was shown; nothing if it is not in the room at this moment.
+    MarkRead(RoomName),
     /// Read nothing, or read again.
     Stall(bool),
     /// End once everything is answered.
     Finish,
+    /// The same, while the rooms go on: what is said there behind its end is not for this client.
+    Retire,
 }
 
 /// Something to be written into a room.
@@ -78,7 +86,8 @@ impl What {
 /// A running client. Dropping it ends the client without a word.
 #[derive(Debug)]
 pub struct Persistent {
-    orders: mpsc::UnboundedSender<Order>,
+    // Boxed: a channel has room for 32 from the start.
+    orders: mpsc::UnboundedSender<Box<Order>>,
     status: Arc<Status>,
     meter: Option<Meter>,
     task: JoinHandle<()>,
@@ -108,12 +117,17 @@ impl Persistent {
                 meter.count(|counts| counts.offered += 1);
             }
         }
-        let _ = self.orders.send(order);
+        let _ = self.orders.send(Box::new(order));
     }
 
     /// How it is.
     pub fn status(&self) -> &Arc<Status> {
         &self.status
+    }
+
+    /// Whether it has ended, in good order after [`Order::Finish`] or because the server does not want it any more.
+    pub fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// Lets it end once everything is answered; whether it did in time. Else it is ended without a word.

@@ -23,6 +23,7 @@ pub struct Status {
 #[derive(Debug, Default)]
 struct Now {
     node: Option<Arc<str>>,
+    token: Option<Arc<str>>,
     positions: HashMap<RoomName, u64>,
 }
 
@@ -30,6 +31,11 @@ impl Status {
     /// The node that serves it; `None` while it is not connected.
     pub fn node(&self) -> Option<Arc<str>> {
         self.now().node.clone()
+    }
+
+    /// Its credential, once it has one: as good over HTTP.
+    pub fn token(&self) -> Option<Arc<str>> {
+        self.now().token.clone()
     }
 
     /// The last event that it has of a room; `None` if the room was not opened yet.
@@ -70,6 +76,13 @@ impl Status {
         self.connections
             .fetch_add(u32::from(node.is_some()), Ordering::Relaxed);
         self.now().node = node;
+    }
+
+    pub(super) fn signed_in(&self, token: Option<&str>) {
+        let mut now = self.now();
+        if now.token.as_deref() != token {
+            now.token = token.map(Arc::from);
+        }
     }
 
     pub(super) fn opened(&self, room: &RoomName, position: u64) {

@@ -108,6 +108,11 @@ impl Writes {
         self.last.insert(room.clone(), seq);
     }
 
+    /// The last message that was shown in this room.
+    pub(super) fn last_shown(&self, room: &RoomName) -> Option<u64> {
+        self.last.get(room).copied()
+    }
+
     /// The next one whose room is open.
     pub(super) fn next(&mut self, now: Instant, open: impl Fn(&RoomName) -> bool) -> Option<Pending> {
         while let Some(place) = self.later.iter().position(|(due, _)| *due <= now) {

@@ -1,0 +1,284 @@
+//! One phase after the other, looked at every second.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Journals, Nodes, PlayArgs, Progress, judge};
+use crate::{
+    check,
+    fleet::Fleet,
+    measure::{Recording, Usage},
+    player::{Part, Standing},
+    report::{Check, Report, Run},
+    scenario::{Phase, Scenario},
+};
+
+/// How long people may take to leave.
+const LEAVE_WITHIN: Duration = Duration::from_secs(30);
+/// What people do until everybody has everything.
+const SETTLE: &str = "settle";
+
+/// Plays a scenario with a fleet.
+pub(super) struct Conductor {
+    scenario: Scenario,
+    pub(super) fleet: Fleet,
+    nodes: Option<Nodes>,
+    recording: Recording,
+    progress: Progress,
+    stop: CancellationToken,
+    troubles: Vec<String>,
+    checks: Vec<Check>,
+}
+
+impl Conductor {
+    pub(super) fn new(
+        scenario: Scenario,
+        fleet: Fleet,
+        nodes: Option<Nodes>,
+        run: Run,
+        progress: Progress,
+        stop: CancellationToken,
+    ) -> Self {
+        let first = scenario.phases.first().map_or("", |phase| phase.name.as_str());
+        Self {
+            recording: Recording::start(run, first),
+            scenario,
+            fleet,
+            nodes,
+            progress,
+            stop,
+            troubles: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    pub(super) async fn play(
+        mut self,
+        journals: Option<Journals>,
+        args: &PlayArgs,
+    ) -> anyhow::Result<Report> {
+        self.look().await;
+        self.all_phases().await;
+        let stopped = self.stop.is_cancelled();
+        if stopped {
+            self.fleet.stop().await;
+            self.recording.mark("stop", "stopped before its time");
+        }
+        self.recording.phase(SETTLE);
+        let (standing, took) = self.settle().await;
+        let left = self.fleet.finish(LEAVE_WITHIN).await;
+        self.look().await;
+        self.progress.end();
+        let checked = match journals {
+            Some(journals) => {
+                let own = self.nodes.as_ref().map(Nodes::store);
+                Some(journals.check(own.or(args.store.as_deref())).await)
+            }
+            None => None,
+        };
+        if let Some(nodes) = self.nodes.take() {
+            self.troubles.extend(nodes.end().await);
+        }
+        self.judge_ending(stopped, (&standing, took), left);
+        let checker = self.judge_journals(checked)?;
+        Ok(self.recording.finish(self.checks, checker))
+    }
+
+    async fn all_phases(&mut self) {
+        let mut connections = 0;
+        for (place, phase) in self.scenario.phases.clone().into_iter().enumerate() {
+            let mut held: Option<Phase> = None;
+            let mut time = 0;
+            while let Some(played) = phase.played(time, connections) {
+                if self.stop.is_cancelled() {
+                    return;
+                }
+                if place > 0 || time > 0 {
+                    self.recording.phase(&played.name);
+                }
+                let before = connections;
+                connections = played.connections.unwrap_or(connections);
+                self.one_phase(&played, connections, before).await;
+                let broken = self.judge_phase(&played);
+                if phase.repeat.is_some() && !broken.is_empty() {
+                    self.knee(held.as_ref(), &played, &broken);
+                    break;
+                }
+                held = Some(played);
+                time += 1;
+            }
+            if let (Some(repeat), Some(last)) = (phase.repeat, &held)
+                && time >= repeat.at_most
+            {
+                let text = format!("no goal broke in {} steps; the last was {}", time, load(last));
+                self.recording.mark("knee", text.clone());
+                self.checks.push(Check::new("the first step holds", true, text));
+            }
+        }
+    }
+
+    async fn one_phase(&mut self, phase: &Phase, connections: u32, before: u32) {
+        let begun = Instant::now();
+        self.fleet
+            .play(Part {
+                seconds: phase.seconds,
+                connections,
+                rate: (phase.messages_per_second.from, phase.messages_per_second.to),
+                cut: phase.cut,
+            })
+            .await;
+        if phase.cut > 0.0 {
+            let text = format!("{:.0} % of {before} connections are cut off", 100.0 * phase.cut);
+            self.recording.mark("fault", text);
+        }
+        let end = begun + Duration::from_secs_f64(phase.seconds);
+        let mut next = begun;
+        while next < end && !self.stop.is_cancelled() {
+            next = (next + Duration::from_secs(1)).min(end);
+            // A last look that would follow at once is the last one.
+            if end - next < Duration::from_millis(200) {
+                next = end;
+            }
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.stop.cancelled() => {}
+            }
+            self.look().await;
+        }
+    }
+
+    /// Takes in what everybody measured, and shows it.
+    pub(super) async fn look(&mut self) {
+        let samples = self.fleet.sample().await;
+        self.recording.sample(&samples);
+        if !self.fleet.processes().is_empty()
+            && let Ok(usage) = Usage::own()
+        {
+            self.recording.cost("harness", false, usage);
+        }
+        if let Some(nodes) = &mut self.nodes {
+            for (name, usage) in nodes.usage() {
+                self.recording.cost(&name, true, usage);
+            }
+            let fallen = nodes.fallen();
+            for text in &fallen {
+                self.recording.mark("fault", text.clone());
+            }
+            self.troubles.extend(fallen);
+        }
+        for trouble in self.fleet.troubles() {
+            if !self.troubles.contains(&trouble) {
+                self.recording.mark("fault", trouble.clone());
+                self.troubles.push(trouble);
+            }
+        }
+        self.progress.show(&self.recording.snapshot());
+    }
+
+    /// What broke in the phase that just ended.
+    fn judge_phase(&mut self, phase: &Phase) -> Vec<String> {
+        let Some(report) = self.recording.phases().last().filter(|_| phase.measured) else {
+            return Vec::new();
+        };
+        if phase.repeat.is_some() {
+            return judge::broken(&self.scenario.goals, report);
+        }
+        let checks = judge::checks(&self.scenario.goals, report);
+        self.checks.extend(checks);
+        Vec::new()
+    }
+
+    /// A repeated phase was too much.
+    fn knee(&mut self, held: Option<&Phase>, broke: &Phase, broken: &[String]) {
+        let holds = held.map_or("not even the first step holds".to_owned(), |held| {
+            format!("holds {}", load(held))
+        });
+        let text = format!("{holds}; at {}: {}", load(broke), broken.join("; "));
+        self.recording.mark("knee", text.clone());
+        self.checks
+            .push(Check::new("the first step holds", held.is_some(), text));
+    }
+
+    fn judge_ending(&mut self, stopped: bool, (standing, took): (&Standing, Duration), left: u64) {
+        let (counts, _) = self.recording.so_far();
+        let seconds = self.recording.seconds();
+        let all = if stopped { "it was stopped" } else { "all phases" };
+        self.checks.splice(
+            0..0,
+            [
+                Check::new(
+                    "nothing broke the wire's rules",
+                    counts.broken == 0,
+                    format!("{} frames of {} deliveries", counts.broken, counts.delivered),
+                ),
+                Check::new(
+                    "everybody has everything in the end",
+                    standing.is_even(),
+                    format!("{} after {:.1} s", standing.describe(), took.as_secs_f64()),
+                ),
+                Check::new(
+                    "everything that was offered is committed or refused",
+                    counts.offered == counts.committed + counts.refused,
+                    format!(
+                        "{} offered, {} committed, {} refused",
+                        counts.offered, counts.committed, counts.refused
+                    ),
+                ),
+                Check::new(
+                    "everybody left in good order",
+                    left == 0,
+                    format!("{left} did not"),
+                ),
+                Check::new(
+                    "nodes and clients ran to the end",
+                    self.troubles.is_empty(),
+                    self.troubles.join("; "),
+                ),
+                Check::new(
+                    "it was played to its end",
+                    !stopped,
+                    format!("{all}, {seconds:.0} s"),
+                ),
+            ],
+        );
+    }
+
+    fn judge_journals(
+        &mut self,
+        checked: Option<anyhow::Result<check::Report>>,
+    ) -> anyhow::Result<Option<serde_json::Value>> {
+        let name = "the checker finds nothing in what clients wrote down";
+        match checked {
+            None => Ok(None),
+            Some(Ok(report)) => {
+                let against = if report.with_store {
+                    "the store"
+                } else {
+                    "one another"
+                };
+                let detail = format!(
+                    "{} findings; {} deliveries and {} answers held against {against}",
+                    report.findings.total(),
+                    report.counts.delivered,
+                    report.counts.acked,
+                );
+                self.checks.push(Check::new(name, report.is_clean(), detail));
+                Ok(Some(serde_json::to_value(&report)?))
+            }
+            Some(Err(error)) => {
+                self.checks.push(Check::new(name, false, format!("{error:#}")));
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn load(phase: &Phase) -> String {
+    let rate = phase.messages_per_second.to;
+    match phase.connections {
+        Some(connections) => format!("{rate:.0} messages/s with {connections} connections"),
+        None => format!("{rate:.0} messages/s"),
+    }
+}

@@ -1,0 +1,145 @@
+//! `run`, and what this program does without a command: plays a scenario and reports what came of it.
+
+mod args;
+mod conduct;
+mod journals;
+mod judge;
+mod nodes;
+mod program;
+mod progress;
+mod settle;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chaos::say,
+    fleet::{CONNECTIONS_OF_A_PROCESS, Fleet, FleetOptions},
+    report::{Report, Run},
+    scenario::{Fit, Scenario},
+};
+pub use args::PlayArgs;
+use conduct::Conductor;
+use journals::Journals;
+use nodes::Nodes;
+use progress::Progress;
+
+/// What is played when nothing is asked for.
+pub const DEFAULT_SCENARIO: &str = "mixed";
+
+/// Runs the command; the exit code is 1 when something did not hold that has to.
+///
+/// # Errors
+/// When something kept it from being done, in words for the person who asked.
+pub async fn run(scenario: &str, args: PlayArgs) -> anyhow::Result<ExitCode> {
+    let scenario = Scenario::find(scenario)?.fitted(args.fit());
+    let folder = args.folder(&scenario.name);
+    say(&introduction(&scenario, &args));
+    let stop = stop_on_signals()?;
+    let report = Box::pin(play(scenario, &args, stop)).await?;
+    say(&progress::ending(&report, &folder)?);
+    Ok(ExitCode::from(u8::from(!report.passed())))
+}
+
+/// Plays a scenario; `stop` ends it before its time, in good order.
+///
+/// # Errors
+/// When nodes or clients cannot be started. What goes wrong behind that is in the report.
+pub async fn play(scenario: Scenario, args: &PlayArgs, stop: CancellationToken) -> anyhow::Result<Report> {
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let nodes = if args.targets.is_empty() {
+        Some(Box::pin(Nodes::start(args)).await?)
+    } else {
+        None
+    };
+    let targets = match &nodes {
+        Some(nodes) => nodes.targets(),
+        None => args.targets.clone(),
+    };
+    let journals = Journals::wanted(args, &scenario)?;
+    let processes = processes(args, &scenario);
+    let options = FleetOptions {
+        targets: targets.clone(),
+        processes,
+        program: args.program.clone(),
+        journal: journals.as_ref().map(|journals| journals.folder().to_owned()),
+        // On a deployment the rooms of one run are not those of another.
+        prefix: format!("load-{seed}"),
+        seed,
+        scenario: scenario.clone(),
+    };
+    let fleet = Fleet::start(&options)
+        .await
+        .context("clients cannot be started")?;
+    let run = Run {
+        name: scenario.name.clone(),
+        description: scenario.description.clone(),
+        targets,
+        settings: args.settings(&scenario, seed, processes, journals.is_some())?,
+        ..Run::default()
+    };
+    let progress = Progress::start(args.plain);
+    let conductor = Conductor::new(scenario, fleet, nodes, run, progress, stop);
+    Box::pin(conductor.play(journals, args)).await
+}
+
+/// Processes of players: as many as are asked for, else as few as do.
+fn processes(args: &PlayArgs, scenario: &Scenario) -> u32 {
+    let most = scenario.most_connections();
+    args.processes.unwrap_or(if most > CONNECTIONS_OF_A_PROCESS {
+        most.div_ceil(CONNECTIONS_OF_A_PROCESS)
+    } else {
+        0
+    })
+}
+
+fn introduction(scenario: &Scenario, args: &PlayArgs) -> String {
+    let place = match (&args.targets[..], args.nodes) {
+        ([], 1) if !args.postgres => "a node of its own, with SQLite in a temporary folder".to_owned(),
+        ([], nodes) => format!("{nodes} node(s) of its own, with a private Postgres and Redis"),
+        (targets, _) => targets.join(", "),
+    };
+    format!(
+        "Hubbub's load harness plays `{}` against {place}.\n{}\n{} connections at most, {} rooms, about {:.0} s. Ctrl-C ends it \
+         early, with a report. More: --help\n",
+        scenario.name,
+        scenario.description,
+        scenario.most_connections(),
+        scenario.room_count(),
+        scenario.seconds(),
+    )
+}
+
+/// Is cancelled by Ctrl-C or SIGTERM; a second one ends the process.
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stopping.cancel();
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(stop)
+}
+
+impl PlayArgs {
+    fn fit(&self) -> Fit {
+        Fit {
+            connections: self.connections,
+            messages_per_second: self.messages_per_second,
+            seconds: self.seconds,
+        }
+    }
+}

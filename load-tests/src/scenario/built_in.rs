@@ -1,0 +1,18 @@
+//! The scenarios that this program carries.
+
+/// Name and text of each.
+pub const BUILT_IN: [(&str, &str); 7] = [
+    ("mixed", include_str!("../../scenarios/mixed.toml")),
+    ("fanout", include_str!("../../scenarios/fanout.toml")),
+    ("rooms", include_str!("../../scenarios/rooms.toml")),
+    ("idle", include_str!("../../scenarios/idle.toml")),
+    ("storm", include_str!("../../scenarios/storm.toml")),
+    ("ramp", include_str!("../../scenarios/ramp.toml")),
+    ("soak", include_str!("../../scenarios/soak.toml")),
+];
+
+/// The text of the one with this name.
+pub fn built_in(name: &str) -> Option<&'static str> {
+    let found = BUILT_IN.iter().find(|(known, _)| *known == name);
+    found.map(|(_, text)| *text)
+}
