@@ -43,7 +43,7 @@ impl Conductor {
     ) -> Self {
         let first = scenario.phases.first().map_or("", |phase| phase.name.as_str());
         Self {
-            recording: Recording::start(run, first),
+            recording: Recording::start(run.here(), first),
             scenario,
             fleet,
             nodes,

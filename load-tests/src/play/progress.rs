@@ -1,13 +1,11 @@
 //! What a person sees of it.
 
-use std::{fs, path::Path};
-
-use anyhow::Context;
+use std::path::Path;
 
 use crate::{
     chaos::say,
     measure::{Snapshot, Timing},
-    report::Report,
+    report::{self, Report},
 };
 
 /// Shows how a run stands.
@@ -39,14 +37,12 @@ impl Progress {
 
 /// Writes the report; what is said of it.
 pub(super) fn ending(report: &Report, folder: &Path) -> anyhow::Result<String> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let file = folder.join("report.json");
-    fs::write(&file, serde_json::to_string(report)?)?;
-    let mut lines = vec![String::new()];
-    for check in &report.checks {
-        let mark = if check.passed { "ok  " } else { "FAIL" };
-        lines.push(format!("{mark} {}: {}", check.name, check.detail));
-    }
-    lines.push(format!("Report: {}", file.display()));
-    Ok(lines.join("\n"))
+    let written = report::write(report, folder)?;
+    Ok(format!(
+        "\n{}\nReport: {} (for a browser), {} (everything), {} (for CI)",
+        report::plain(report).trim_end(),
+        written.html.display(),
+        written.json.display(),
+        written.junit.display()
+    ))
 }
