@@ -4,7 +4,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{autoscale, chaos, check, faults, fleet, lab, play, rehearse, rolling, scenario, smoke};
+use crate::{autoscale, chaos, check, compare, faults, fleet, lab, play, rehearse, rolling, scenario, smoke};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,6 +58,8 @@ enum Command {
     Rehearse(rehearse::RehearseArgs),
     /// Loads any deployment until it grows, takes the load away until it shrinks, and checks what it promises on the way.
     Autoscale(autoscale::AutoscaleArgs),
+    /// Holds a run against another one by their reports, as ratios, and fails when something became worse.
+    Compare(compare::CompareArgs),
     /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
     /// HUBBUB_TEST_REDIS_URL, and removes them afterwards.
     Lab {
@@ -89,6 +91,7 @@ impl Cli {
             Command::Rolling(args) => Box::pin(rolling::run(args)).await,
             Command::Rehearse(args) => Box::pin(rehearse::run(args)).await,
             Command::Autoscale(args) => Box::pin(autoscale::run(args)).await,
+            Command::Compare(args) => compare::run(&args),
             Command::Lab { command } => lab::run(&command).await,
             Command::Worker => fleet::worker().await,
         }

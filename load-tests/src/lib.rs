@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod faults;
 pub mod fleet;
 pub mod group;

@@ -5,6 +5,7 @@
     reason = "a test: what is missing fails it"
 )]
 
+mod compared;
 mod files;
 mod fixture;
 mod page;

@@ -10,7 +10,7 @@ use crate::report::{Mark, PhaseReport, Point, Report, number};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 250.0;
 /// The plot inside the picture: left, right, top, bottom.
-const PLOT: (f64, f64, f64, f64) = (58.0, 632.0, 24.0, 224.0);
+const PLOT: (f64, f64, f64, f64) = (62.0, 618.0, 24.0, 224.0);
 /// Points of one line that are drawn at most.
 const POINTS: f64 = 400.0;
 /// Rows of the table beside a chart at most.

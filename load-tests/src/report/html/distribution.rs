@@ -16,7 +16,7 @@ use crate::{
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 250.0;
-const PLOT: (f64, f64, f64, f64) = (58.0, 632.0, 12.0, 224.0);
+const PLOT: (f64, f64, f64, f64) = (62.0, 612.0, 12.0, 224.0);
 /// Steps of a curve for each nine of the percentile.
 const STEPS: u32 = 12;
 

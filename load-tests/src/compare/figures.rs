@@ -1,0 +1,159 @@
+//! What two runs are compared by.
+
+use crate::{
+    measure::Timing,
+    report::{
+        Costs, Report,
+        number::{self, ratio, real},
+    },
+};
+
+/// What is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// As latencies and costs.
+    Less,
+    /// As throughput.
+    More,
+    /// Not for this to say, such as the clients' own cost.
+    Neither,
+}
+
+/// How the second run's figure stands against the first one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// By more than the threshold.
+    Worse,
+    /// By more than the threshold.
+    Better,
+    /// Within it.
+    Same,
+    /// One of the two has no such figure, or it is not for this to say.
+    Shown,
+}
+
+/// One figure of both runs; `None` where a run has none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Its name.
+    pub name: String,
+    /// `ms`, `1/s`, `%`, `µs`, `MiB`.
+    pub unit: &'static str,
+    /// What is better.
+    pub better: Better,
+    /// Of the first run.
+    pub before: Option<f64>,
+    /// Of the second one.
+    pub after: Option<f64>,
+}
+
+impl Figure {
+    /// The second run's by the first one's.
+    pub fn ratio(&self) -> Option<f64> {
+        let (before, after) = (self.before?, self.after?);
+        (before > 0.0).then(|| after / before)
+    }
+
+    /// Worse or better by more than `threshold` times; latencies only by `floor_ms` at least.
+    pub fn verdict(&self, threshold: f64, floor_ms: f64) -> Verdict {
+        let (Some(before), Some(after)) = (self.before, self.after) else {
+            return Verdict::Shown;
+        };
+        let (good, bad) = match self.better {
+            Better::Less => (before, after),
+            Better::More => (after, before),
+            Better::Neither => return Verdict::Shown,
+        };
+        if self.unit == "ms" && (before - after).abs() < floor_ms {
+            Verdict::Same
+        } else if bad > good * threshold {
+            Verdict::Worse
+        } else if good > bad * threshold {
+            Verdict::Better
+        } else {
+            Verdict::Same
+        }
+    }
+
+    /// A value as it is shown.
+    pub fn text(&self, value: Option<f64>) -> String {
+        value.map_or_else(|| "–".into(), |value| number::with_unit(value, self.unit))
+    }
+}
+
+/// All figures that at least one of two runs has.
+pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
+    let mut all = Vec::new();
+    let mut figure = |name: &str, unit, better, of: &dyn Fn(&Report) -> Option<f64>| {
+        let (before, after) = (of(before), of(after));
+        if before.is_some() || after.is_some() {
+            all.push(Figure {
+                name: name.to_owned(),
+                unit,
+                better,
+                before,
+                after,
+            });
+        }
+    };
+    figure("checks that held", "%", Better::More, &checks);
+    figure("offered", "1/s", Better::Neither, &|report| {
+        rate(report, report.counts.offered)
+    });
+    figure("committed", "1/s", Better::More, &|report| {
+        rate(report, report.counts.committed)
+    });
+    figure("committed of offered", "%", Better::More, &|report| {
+        let counts = &report.counts;
+        known(100.0 * ratio(real(counts.committed), real(counts.offered)))
+    });
+    figure("delivered", "1/s", Better::More, &|report| {
+        rate(report, report.counts.delivered)
+    });
+    for timing in Timing::ALL {
+        for (label, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+            let name = format!("{} {label}", timing.name());
+            figure(&name, "ms", Better::Less, &|report| {
+                report.latencies.quantile_ms(timing, quantile)
+            });
+        }
+    }
+    let mut cost = |name: &str, unit, better, of: &dyn Fn(&Costs) -> f64| {
+        figure(name, unit, better, &|report| known(of(&Costs::of(report))));
+    };
+    let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
+    cost(
+        "server processor a delivery",
+        "µs",
+        Better::Less,
+        &Costs::server_us_per_delivery,
+    );
+    cost(
+        "clients' processor a delivery",
+        "µs",
+        Better::Neither,
+        &Costs::clients_us_per_delivery,
+    );
+    cost("node memory a connection", "MiB", Better::Less, &|costs| {
+        mebibytes(costs.node_bytes_per_connection())
+    });
+    cost("clients' memory a connection", "MiB", Better::Neither, &|costs| {
+        mebibytes(costs.client_bytes_per_connection())
+    });
+    all
+}
+
+fn known(value: f64) -> Option<f64> {
+    (value > 0.0).then_some(value)
+}
+
+fn rate(report: &Report, count: u64) -> Option<f64> {
+    known(ratio(real(count), report.run.seconds))
+}
+
+/// Those that held, of a hundred.
+fn checks(report: &Report) -> Option<f64> {
+    let held = report.checks.iter().filter(|check| check.passed).count();
+    let all = report.checks.len();
+    (all > 0).then(|| 100.0 * ratio(real(held as u64), real(all as u64)))
+}

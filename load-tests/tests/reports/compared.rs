@@ -1,0 +1,120 @@
+//! Two reports held against each other.
+
+use std::{path::Path, process::Command};
+
+use load_tests::{
+    measure::Counts,
+    report::{self, Report},
+};
+
+use super::fixture;
+
+/// The program's exit code and what it says.
+fn compare(before: &Report, after: &Report, more: &[&str]) -> (i32, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, report| report::write(report, &folder.path().join(name)).unwrap().json;
+    ran(&write("a", before), &write("b", after), more)
+}
+
+fn ran(before: &Path, after: &Path, more: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_load-tests"));
+    let output = command
+        .arg("compare")
+        .arg(before)
+        .arg(after)
+        .args(more)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+fn row<'a>(text: &'a str, name: &str) -> &'a str {
+    let row = text
+        .lines()
+        .find(|line| line.trim_start_matches(['|', ' ']).starts_with(name));
+    row.unwrap_or_else(|| panic!("`{name}` is missing in {text}"))
+}
+
+#[test]
+fn a_run_is_as_good_as_itself() {
+    let report = fixture::report(1.0);
+    let (code, text) = compare(&report, &report, &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("Nothing is worse by more than 10 %"), "{text}");
+    assert!(row(&text, "ack p99").contains("1.000"), "{text}");
+    assert!(!text.contains("WORSE"), "{text}");
+}
+
+#[test]
+fn what_is_slower_by_more_than_the_threshold_fails() {
+    let (before, after) = (fixture::report(1.0), fixture::report(1.2));
+    let (code, text) = compare(&before, &after, &[]);
+    assert_eq!(code, 1, "{text}");
+    for name in ["ack p99", "delivery p99", "server processor a delivery"] {
+        assert!(row(&text, name).contains("WORSE"), "{name}: {text}");
+    }
+    assert!(!row(&text, "clients' processor").contains("WORSE"), "{text}");
+    assert!(!row(&text, "committed").contains("WORSE"), "{text}");
+    // Half a millisecond more is nothing, unless somebody says so.
+    assert!(!row(&text, "ack p50").contains("WORSE"), "{text}");
+    let (code, text) = compare(&before, &after, &["--only", "ack p50", "--floor-ms", "0"]);
+    assert!(code == 1 && row(&text, "ack p50").contains("WORSE"), "{text}");
+    assert_eq!(compare(&before, &after, &["--threshold", "1.3"]).0, 0);
+    assert_eq!(compare(&before, &after, &["--only", "committed"]).0, 0);
+    assert_eq!(compare(&before, &after, &["--only", "ack p99"]).0, 1);
+    // Faster is no failure.
+    let (code, text) = compare(&after, &before, &[]);
+    assert!(code == 0 && row(&text, "ack p99").contains("better"), "{text}");
+}
+
+#[test]
+fn less_throughput_and_failed_checks_are_worse() {
+    let before = fixture::report(1.0);
+    let mut after = before.clone();
+    after.counts = Counts {
+        committed: before.counts.committed / 2,
+        ..before.counts
+    };
+    after.checks[0].passed = false;
+    let (code, text) = compare(&before, &after, &["--markdown"]);
+    assert_eq!(code, 1, "{text}");
+    for name in ["committed", "committed of offered", "checks that held"] {
+        assert!(row(&text, name).contains("WORSE"), "{name}: {text}");
+    }
+    assert!(row(&text, "committed").starts_with('|'), "{text}");
+}
+
+#[test]
+fn runs_that_were_made_otherwise_are_not_compared() {
+    let before = fixture::report(1.0);
+    let mut after = before.clone();
+    after.run.machine.cores = 64;
+    after.run.settings.insert("rate".into(), serde_json::json!(900));
+    after.run.settings.insert("seed".into(), serde_json::json!(4));
+    let (code, text) = compare(&before, &after, &[]);
+    assert_eq!(code, 2, "{text}");
+    assert!(
+        text.contains("cores: 2, then 64") && text.contains("setting rate: 200, then 900"),
+        "{text}"
+    );
+    assert!(!text.contains("seed") && !text.contains("ack p99"), "{text}");
+    assert_eq!(compare(&before, &after, &["--anyway"]).0, 0);
+}
+
+#[test]
+fn what_is_wrong_with_the_files_or_the_names_is_told() {
+    let report = fixture::report(1.0);
+    let (code, text) = compare(&report, &report, &["--only", "akc"]);
+    assert!(
+        code == 2 && text.contains("There are: checks that held, offered"),
+        "{text}"
+    );
+    let (code, text) = ran(Path::new("/nowhere/a.json"), Path::new("/nowhere/b.json"), &[]);
+    assert!(
+        code == 2 && text.contains("/nowhere/a.json cannot be read"),
+        "{text}"
+    );
+    let (code, text) = compare(&report, &report, &["--threshold", "0.9"]);
+    assert!(code == 2 && text.contains("a ratio of 1 or more"), "{text}");
+}
