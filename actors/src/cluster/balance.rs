@@ -164,6 +164,8 @@ impl Balancer {
             surplus,
             asked: 0.0,
         });
+        // Who comes meanwhile, from a node that has failed, is no sign that asking has no effect.
+        effort.surplus = effort.surplus.max(surplus);
         effort.asked += count;
         let enough = nodes as f64 * effort.surplus.max(LEAST_DIFFERENCE);
         if effort.nodes == nodes && effort.asked < enough {
@@ -180,6 +182,7 @@ impl Balancer {
     }
 
     fn rest(&mut self) {
+        self.effort = None;
         self.shedding = false;
         self.uneven_since = None;
     }

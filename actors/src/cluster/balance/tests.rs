@@ -117,6 +117,15 @@ fn where_asking_has_no_effect_it_pauses_longer_each_time() {
 }
 
 #[test]
+fn who_comes_from_a_failed_node_is_no_sign_that_asking_has_no_effect() {
+    let (mut balancer, mut now) = (balancer(), Instant::now());
+    let before = steps(&mut balancer, &mut now, load(90, &[50, 50]), 8);
+    assert!(before.iter().sum::<usize>() > 0, "{before:?}");
+    let after = steps(&mut balancer, &mut now, load(180, &[5, 5]), 8);
+    assert_eq!(after, [30; 8], "it goes on");
+}
+
+#[test]
 fn it_can_be_switched_off() {
     let settings = Rebalance {
         percent: 0,
