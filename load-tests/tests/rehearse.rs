@@ -58,5 +58,7 @@ async fn a_short_rehearsal() {
             "{kind} is marked"
         );
     }
-    assert!(folder.path().join("report.json").exists());
+    for file in ["report.html", "report.json", "junit.xml"] {
+        assert!(folder.path().join(file).exists(), "{file} is written");
+    }
 }

@@ -11,7 +11,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use crate::{
     chaos::{Folder, say},
     rehearse::judge,
-    report::Report,
+    report::{self, Report},
 };
 
 /// Loads a deployment until it has more nodes, takes the load away until it has fewer, and checks that nobody loses
@@ -94,9 +94,9 @@ pub async fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
 pub async fn autoscale(args: &AutoscaleArgs) -> anyhow::Result<Report> {
     let folder = Folder::new(None)?;
     let report = Box::pin(play::play(args, folder.path())).await?;
-    crate::rehearse::write(&report, &args.out)?;
+    let written = report::write(&report, &args.out)?;
     say(&judge::verdict(&report, None));
-    say(&format!("the report is in {}", args.out.display()));
+    say(&format!("the report is {}", written.html.display()));
     if let Some(kept) = folder.leave(args.keep || !report.passed()) {
         say(&format!("journals are kept in {}", kept.display()));
     }

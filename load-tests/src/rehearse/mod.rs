@@ -8,17 +8,16 @@ mod people;
 mod watch;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use tokio::time::sleep;
 
 use crate::{
     chaos::{Folder, say},
-    report::Report,
+    report::{self, Report},
 };
 
 pub(crate) use people::{Crew, People};
@@ -108,9 +107,9 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<ExitCode> {
 pub async fn rehearse(args: &RehearseArgs) -> anyhow::Result<Report> {
     let folder = Folder::new(None)?;
     let report = Box::pin(acts::play(args, folder.path())).await?;
-    write(&report, &args.out)?;
+    let written = report::write(&report, &args.out)?;
     say(&judge::verdict(&report, args.without));
-    say(&format!("the report is in {}", args.out.display()));
+    say(&format!("the report is {}", written.html.display()));
     if let Some(kept) = folder.leave(args.keep || (!report.passed() && args.without.is_none())) {
         say(&format!("journals are kept in {}", kept.display()));
     }
@@ -125,13 +124,6 @@ impl RehearseArgs {
     fn share_within(&self) -> Duration {
         Duration::from_secs_f64(self.share_within_seconds.max(0.0))
     }
-}
-
-/// Writes the report's files.
-pub(crate) fn write(report: &Report, folder: &Path) -> anyhow::Result<()> {
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(folder.join("report.json"), serde_json::to_vec(report)?));
-    written.with_context(|| format!("cannot write the report into {}", folder.display()))
 }
 
 /// How long it took until something is so; `None` if it was not in time.
