@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Journals, Nodes, PlayArgs, Progress, judge};
+use super::{Journals, Nodes, PlayArgs, judge};
 use crate::{
     check,
     fleet::Fleet,
@@ -13,6 +13,7 @@ use crate::{
     player::{Part, Standing},
     report::{Check, Report, Run},
     scenario::{Phase, Scenario},
+    view::View,
 };
 
 /// How long people may take to leave.
@@ -26,7 +27,8 @@ pub(super) struct Conductor {
     pub(super) fleet: Fleet,
     nodes: Option<Nodes>,
     recording: Recording,
-    progress: Progress,
+    /// Until the end of the run.
+    view: Option<View>,
     stop: CancellationToken,
     troubles: Vec<String>,
     checks: Vec<Check>,
@@ -38,7 +40,7 @@ impl Conductor {
         fleet: Fleet,
         nodes: Option<Nodes>,
         run: Run,
-        progress: Progress,
+        view: View,
         stop: CancellationToken,
     ) -> Self {
         let first = scenario.phases.first().map_or("", |phase| phase.name.as_str());
@@ -47,7 +49,7 @@ impl Conductor {
             scenario,
             fleet,
             nodes,
-            progress,
+            view: Some(view),
             stop,
             troubles: Vec::new(),
             checks: Vec::new(),
@@ -70,7 +72,7 @@ impl Conductor {
         let (standing, took) = self.settle().await;
         let left = self.fleet.finish(LEAVE_WITHIN).await;
         self.look().await;
-        self.progress.end();
+        self.view = None;
         let checked = match journals {
             Some(journals) => {
                 let own = self.nodes.as_ref().map(Nodes::store);
@@ -174,7 +176,9 @@ impl Conductor {
                 self.troubles.push(trouble);
             }
         }
-        self.progress.show(&self.recording.snapshot());
+        if let Some(view) = &mut self.view {
+            view.show(&self.recording.snapshot());
+        }
     }
 
     /// What broke in the phase that just ended.

@@ -6,10 +6,9 @@ mod journals;
 mod judge;
 mod nodes;
 mod program;
-mod progress;
 mod settle;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -17,14 +16,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     chaos::say,
     fleet::{CONNECTIONS_OF_A_PROCESS, Fleet, FleetOptions},
-    report::{Report, Run},
+    report::{self, Report, Run},
     scenario::{Fit, Scenario},
+    view::{self, View},
 };
 pub use args::PlayArgs;
 use conduct::Conductor;
 use journals::Journals;
 use nodes::Nodes;
-use progress::Progress;
 
 /// What is played when nothing is asked for.
 pub const DEFAULT_SCENARIO: &str = "mixed";
@@ -39,7 +38,7 @@ pub async fn run(scenario: &str, args: PlayArgs) -> anyhow::Result<ExitCode> {
     say(&introduction(&scenario, &args));
     let stop = stop_on_signals()?;
     let report = Box::pin(play(scenario, &args, stop)).await?;
-    say(&progress::ending(&report, &folder)?);
+    say(&ending(&report, &folder)?);
     Ok(ExitCode::from(u8::from(!report.passed())))
 }
 
@@ -80,8 +79,8 @@ pub async fn play(scenario: Scenario, args: &PlayArgs, stop: CancellationToken) 
         settings: args.settings(&scenario, seed, processes, journals.is_some())?,
         ..Run::default()
     };
-    let progress = Progress::start(args.plain);
-    let conductor = Conductor::new(scenario, fleet, nodes, run, progress, stop);
+    let view = if args.plain { View::plain() } else { View::start() };
+    let conductor = Conductor::new(scenario, fleet, nodes, run, view, stop);
     Box::pin(conductor.play(journals, args)).await
 }
 
@@ -112,6 +111,18 @@ fn introduction(scenario: &Scenario, args: &PlayArgs) -> String {
     )
 }
 
+/// Writes the report; what is said of it.
+fn ending(report: &Report, folder: &Path) -> anyhow::Result<String> {
+    let written = report::write(report, folder)?;
+    Ok(format!(
+        "\n{}\nReport: {} (for a browser), {} (everything), {} (for CI)",
+        report::plain(report).trim_end(),
+        written.html.display(),
+        written.json.display(),
+        written.junit.display()
+    ))
+}
+
 /// Is cancelled by Ctrl-C or SIGTERM; a second one ends the process.
 fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -129,6 +140,7 @@ fn stop_on_signals() -> anyhow::Result<CancellationToken> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        view::restore();
         std::process::exit(130);
     });
     Ok(stop)
