@@ -10,11 +10,12 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, Utf8Bytes, protocol::CloseFrame},
 };
+use tokio_util::either::Either;
 
 use super::{
     Closed, Error, Options,
     order::{Order, Positions},
-    upgrade::upgrade,
+    upgrade::{Stream, upgrade},
 };
 
 /// A connection to a node.
@@ -22,7 +23,7 @@ use super::{
 /// Frames are read only while one of its methods waits. Methods that read are cancel safe: what has arrived is kept for
 /// the next one. Methods that write are not; a frame may then have been sent or not.
 pub struct Client {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Stream>,
     codec: Codec,
     subprotocol: Option<String>,
     timeout: Duration,
@@ -254,7 +255,10 @@ impl Client {
 
     /// The socket beneath the WebSocket, for breaches of RFC 6455 itself.
     pub fn socket(&mut self) -> &mut TcpStream {
-        self.socket.get_mut()
+        match self.socket.get_mut() {
+            Either::Left(plain) => plain,
+            Either::Right(secured) => secured.get_mut().0,
+        }
     }
 
     async fn write_command(&mut self, frame: ClientFrame) -> Result<(), Error> {

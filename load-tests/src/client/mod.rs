@@ -29,9 +29,12 @@ pub mod persistent;
 mod tests;
 #[cfg(test)]
 pub(crate) mod tiny_server;
+mod tls;
 mod upgrade;
 
 pub use commands::Committed;
 pub use connection::Client;
 pub use error::{Closed, Error, UpgradeRefused};
 pub use options::Options;
+pub use tls::Tls;
+pub use upgrade::Stream;

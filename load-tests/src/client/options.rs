@@ -4,6 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use protocol::{Codec, Hello};
 
+use super::Tls;
+
 /// Everything about a connection that is chosen before it is made. Cheap to clone and change for many clients.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -17,10 +19,11 @@ pub struct Options {
     pub(super) read_buffer_bytes: usize,
     pub(super) receive_buffer_bytes: Option<u32>,
     pub(super) segment_bytes: Option<u32>,
+    pub(super) tls: Option<Tls>,
 }
 
 impl Options {
-    /// For a `ws://` address. JSON, no credential, ten seconds for everything that is waited for.
+    /// For a `ws://` address, or a `wss://` one if [`Options::tls`] follows. JSON, no credential, ten seconds for everything that is waited for.
     pub fn new(url: &str) -> Self {
         Self {
             url: url.to_owned(),
@@ -33,6 +36,7 @@ impl Options {
             read_buffer_bytes: 8 * 1024,
             receive_buffer_bytes: None,
             segment_bytes: None,
+            tls: None,
         }
     }
 
@@ -93,6 +97,13 @@ impl Options {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Whom to trust, for a `wss://` address.
+    #[must_use]
+    pub fn tls(mut self, tls: &Tls) -> Self {
+        self.tls = Some(tls.clone());
         self
     }
 

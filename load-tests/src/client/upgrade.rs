@@ -2,23 +2,29 @@
 
 use std::net::SocketAddr;
 
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{ClientRequestBuilder, http::Uri, protocol::WebSocketConfig},
 };
+use tokio_util::either::Either;
 
 use super::{Error, Options};
 
 /// An open WebSocket and the subprotocol that the server named.
-pub(super) type Upgraded = (WebSocketStream<TcpStream>, Option<String>);
+pub(super) type Upgraded = (WebSocketStream<Stream>, Option<String>);
+
+/// What is beneath a WebSocket. TLS has a box of its own: its state is large, and most connections of a load test have none.
+pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 pub(super) async fn upgrade(options: &Options) -> Result<Upgraded, Error> {
     let uri: Uri = options
         .url
         .parse()
         .map_err(|e| Error::Protocol(format!("`{}` is no address: {e}", options.url)))?;
-    let stream = open_tcp(options, &uri).await?;
+    let stream = open(options, &uri).await?;
     let mut request = ClientRequestBuilder::new(uri);
     match &options.offer {
         Some(offer) => {
@@ -42,15 +48,31 @@ pub(super) async fn upgrade(options: &Options) -> Result<Upgraded, Error> {
     Ok((socket, subprotocol))
 }
 
-async fn open_tcp(options: &Options, uri: &Uri) -> Result<TcpStream, Error> {
-    let (Some("ws"), Some(host)) = (uri.scheme_str(), uri.host()) else {
+async fn open(options: &Options, uri: &Uri) -> Result<Stream, Error> {
+    let (Some(scheme @ ("ws" | "wss")), Some(host)) = (uri.scheme_str(), uri.host()) else {
         return Err(Error::Protocol(format!(
-            "`{}` must be like ws://host:port/ws",
+            "`{}` must be like ws://host:port/ws or wss://host/ws",
             options.url
         )));
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut addresses = tokio::net::lookup_host((host, uri.port_u16().unwrap_or(80)))
+    if scheme == "ws" {
+        return open_tcp(options, host, uri.port_u16().unwrap_or(80))
+            .await
+            .map(Either::Left);
+    }
+    let tls = options
+        .tls
+        .as_ref()
+        .ok_or_else(|| Error::Protocol(format!("`{}` needs TLS, and this client has none", options.url)))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(Error::other)?;
+    let stream = open_tcp(options, host, uri.port_u16().unwrap_or(443)).await?;
+    let secured = TlsConnector::from(tls.config()).connect(name, stream).await;
+    Ok(Either::Right(Box::new(secured.map_err(Error::other)?)))
+}
+
+async fn open_tcp(options: &Options, host: &str, port: u16) -> Result<TcpStream, Error> {
+    let mut addresses = tokio::net::lookup_host((host, port))
         .await
         .map_err(Error::other)?;
     let address = addresses

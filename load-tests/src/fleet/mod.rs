@@ -39,6 +39,8 @@ pub struct FleetOptions {
     pub processes: u32,
     /// The program that those processes run; by default this one.
     pub program: Option<PathBuf>,
+    /// A PEM file of authorities to trust beside the known ones, for `wss://`.
+    pub authorities: Option<PathBuf>,
     /// Folder for journals.
     pub journal: Option<PathBuf>,
     /// Begins the names of rooms.
@@ -68,6 +70,7 @@ impl Fleet {
                 rooms: options.scenario.room_count(),
                 prefix: options.prefix.clone(),
                 targets: options.targets.clone(),
+                authorities: options.authorities.clone(),
                 journal: options.journal.clone(),
                 seed: options.seed,
             };

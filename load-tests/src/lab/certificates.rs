@@ -10,15 +10,15 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 /// An authority of its own and a certificate for `127.0.0.1` and `localhost`, as PEM files.
 #[derive(Debug, Clone)]
-pub(super) struct Certificates {
-    pub(super) ca: PathBuf,
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
+pub(crate) struct Certificates {
+    pub(crate) ca: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Certificates {
     /// Writes them into `folder`.
-    pub(super) fn generate(folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn generate(folder: &Path) -> anyhow::Result<Self> {
         let mut authority = CertificateParams::default();
         authority
             .distinguished_name

@@ -1,7 +1,7 @@
 //! Private servers on free ports of this machine, in temporary folders, removed when they are dropped.
 
 mod account;
-mod certificates;
+pub(crate) mod certificates;
 mod haproxy;
 mod postgres;
 mod redis;

@@ -12,6 +12,9 @@ pub struct PlayArgs {
     /// Where to connect, like wss://chat.example.com/ws; may be given several times. Without it a node of its own is started.
     #[arg(long = "target", value_name = "URL")]
     pub targets: Vec<String>,
+    /// PEM file of authorities to trust beside the known ones, for wss:// targets with a certificate of your own.
+    #[arg(long = "ca", value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
     /// Nodes of its own that are started without --target; more than one share a private Postgres and Redis.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub nodes: u32,

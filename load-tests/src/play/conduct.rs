@@ -238,7 +238,11 @@ impl Conductor {
                 Check::new(
                     "nodes and clients ran to the end",
                     self.troubles.is_empty(),
-                    self.troubles.join("; "),
+                    if self.troubles.is_empty() {
+                        "all did".to_owned()
+                    } else {
+                        self.troubles.join("; ")
+                    },
                 ),
                 Check::new(
                     "it was played to its end",

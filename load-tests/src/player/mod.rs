@@ -43,6 +43,8 @@ pub struct Setup {
     pub prefix: String,
     /// Addresses of nodes, like `ws://host:port/ws`.
     pub targets: Vec<String>,
+    /// A PEM file of authorities to trust beside the known ones, for `wss://`.
+    pub authorities: Option<PathBuf>,
     /// Folder to write a journal into, for the checker.
     pub journal: Option<PathBuf>,
     /// Decides all that is left to chance.

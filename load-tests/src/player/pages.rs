@@ -1,10 +1,10 @@
 //! Reading back over HTTP.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use protocol::RoomName;
-use reqwest::Client;
+use reqwest::{Certificate, Client};
 use tokio::time::Instant;
 
 use crate::measure::{Meter, Timing};
@@ -24,8 +24,15 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(targets: &[String], meter: Meter) -> anyhow::Result<Self> {
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build();
+    pub(super) fn new(targets: &[String], authorities: Option<&Path>, meter: Meter) -> anyhow::Result<Self> {
+        let mut client = Client::builder().timeout(PATIENCE).no_proxy();
+        if let Some(file) = authorities {
+            let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            for authority in Certificate::from_pem_bundle(&text)? {
+                client = client.add_root_certificate(authority);
+            }
+        }
+        let client = client.build();
         Ok(Self {
             client: client.context("an HTTP client")?,
             bases: targets.iter().map(|url| base(url)).collect(),

@@ -15,7 +15,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{Part, Setup, Standing, all_local, member::Member, pages::Pages, source_address, targets_of};
 use crate::{
-    client::persistent::{Order, Persistent, Plan, Targets},
+    client::{
+        Tls,
+        persistent::{Order, Persistent, Plan, Targets},
+    },
     journal::{Clock, Journal},
     measure::Meter,
     scenario::Codecs,
@@ -28,6 +31,8 @@ pub(super) struct People {
     pub(super) setup: Setup,
     pub(super) pages: Pages,
     targets: Targets,
+    /// If any of them needs it.
+    tls: Option<Tls>,
     local: bool,
     rooms: Vec<RoomName>,
     members: Mutex<Vec<Arc<Member>>>,
@@ -47,11 +52,15 @@ pub(super) struct People {
 impl People {
     pub(super) fn new(setup: Setup, meter: Meter, journal: Journal, rng: Rng) -> anyhow::Result<Self> {
         let rooms = (0..setup.rooms.max(1)).map(|room| format!("{}-{room}", setup.prefix).parse());
+        let authorities = setup.authorities.as_deref();
+        let secured = setup.targets.iter().any(|url| url.starts_with("wss:"));
+        let tls = secured.then(|| Tls::new(authorities)).transpose()?;
         Ok(Self {
             targets: targets_of(&setup)?,
+            tls,
             local: all_local(&setup.targets),
             rooms: rooms.collect::<Result<_, _>>()?,
-            pages: Pages::new(&setup.targets, meter.clone())?,
+            pages: Pages::new(&setup.targets, authorities, meter.clone())?,
             members: Mutex::default(),
             leaving: Mutex::default(),
             ever: AtomicU32::new(0),
@@ -118,6 +127,7 @@ impl People {
             silence: Duration::from_secs_f64(clients.silence_seconds),
             backoff: Duration::from_secs_f64(clients.backoff_seconds),
             connect_timeout: Duration::from_secs_f64(clients.silence_seconds),
+            tls: self.tls.clone(),
             due: Some(due),
             meter: Some(self.meter.clone()),
             seed: setup.seed.wrapping_add(number.into()),

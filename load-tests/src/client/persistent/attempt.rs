@@ -128,6 +128,9 @@ impl Attempt {
         if let (Some(epoch), false) = (epoch, positions.is_empty()) {
             options = options.resume(epoch, &positions);
         }
+        if let Some(tls) = &plan.tls {
+            options = options.tls(tls);
+        }
         if let Some(from) = plan.from {
             options = options.from_address(from);
         }

@@ -9,7 +9,7 @@ use std::{
 use protocol::{Codec, JoinFrom, RoomName};
 use tokio::time::Instant;
 
-use crate::measure::Meter;
+use crate::{client::Tls, measure::Meter};
 
 /// Everything about a persistent client that is chosen before it starts.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Plan {
     /// Size of the kernel's receive buffer, in bytes, and with it segments as over a network, so that a client that reads
     /// nothing is soon felt; `None`: as the system has it.
     pub receive_buffer_bytes: Option<u32>,
+    /// Whom to trust, where targets are `wss://`.
+    pub tls: Option<Tls>,
     /// When it was to begin: the wait for its first connection is counted from here; `None`: when it does.
     pub due: Option<Instant>,
     /// Where what it sees is added up.
@@ -63,6 +65,7 @@ impl Plan {
             backoff: Duration::from_secs(4),
             window: 32,
             receive_buffer_bytes: None,
+            tls: None,
             due: None,
             meter: None,
             seed: 0,
