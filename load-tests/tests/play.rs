@@ -1,12 +1,24 @@
 //! Scenarios, played against real nodes by real processes.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use clap::Parser;
 use load_tests::{
+    measure::Timing,
     play::{PlayArgs, play},
-    report::{Check, Report},
+    report::{self, Check, Report},
     scenario::{BUILT_IN, Fit, Scenario},
+    stage::node_program,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::{Child, Command},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -77,4 +89,152 @@ async fn the_load_can_come_from_several_processes_over_several_nodes() {
         .iter()
         .filter(|series| series.name == "connections" && !series.label.is_empty());
     assert_eq!(nodes.count(), 2);
+}
+
+/// The command as a person runs it.
+fn command(folder: &std::path::Path, line: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_load-tests"))
+        .args(line)
+        .args(["--plain", "--seed", "1", "--node"])
+        .arg(node_program().unwrap())
+        .arg("--out")
+        .arg(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn ended(child: Child) -> Output {
+    timeout(Duration::from_secs(90), child.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// Waits for a process that `parent` started with this word in its command line.
+async fn child_of(parent: u32, word: &str) -> Pid {
+    for _ in 0..2000 {
+        // Threads start processes; each has its own list.
+        let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+        for task in tasks.flatten() {
+            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            for child in children.split_whitespace() {
+                let line = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+                if line.contains(word) {
+                    return Pid::from_raw(child.parse().unwrap()).unwrap();
+                }
+            }
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{parent} starts no process with `{word}`");
+}
+
+fn passed(report: &Report, name: &str) -> bool {
+    let check = report.checks.iter().find(|check| check.name == name);
+    check.unwrap_or_else(|| panic!("no check `{name}`")).passed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stalls_two_seconds_shows_in_what_people_waited() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = [
+        "run",
+        "rooms",
+        "--connections",
+        "40",
+        "--messages-per-second",
+        "50",
+        "--seconds",
+        "12",
+    ];
+    let child = command(folder.path(), &line);
+    let node = child_of(child.id().unwrap(), "--private-listen").await;
+    // Everybody comes in the first quarter.
+    sleep(Duration::from_secs(6)).await;
+    kill_process(node, Signal::STOP).unwrap();
+    sleep(Duration::from_secs(2)).await;
+    kill_process(node, Signal::CONT).unwrap();
+    let output = ended(child).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let report = report::read(&folder.path().join("report.json")).unwrap();
+    for timing in [Timing::Ack, Timing::Delivery] {
+        // Of 9 s of talk 2 are in the stall: whoever measures from when it was sent would see one late message a client.
+        let p999 = report.latencies.quantile_ms(timing, 0.999).unwrap();
+        let p90 = report.latencies.quantile_ms(timing, 0.9).unwrap();
+        assert!(
+            (1850.0..2600.0).contains(&p999),
+            "{timing:?} p99.9 {p999} ms: {said}"
+        );
+        assert!(p90 > 600.0, "{timing:?} p90 {p90} ms: {said}");
+    }
+    let counts = report.counts;
+    assert_eq!(counts.offered, counts.committed, "{said}");
+    assert_eq!(counts.lost, 0, "{said}");
+    assert!(!passed(&report, "messages are shown in time (talk)"), "{said}");
+    assert_eq!(output.status.code(), Some(1), "a goal broke");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_of_clients_that_dies_is_reported_and_the_others_play_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = [
+        "run",
+        "rooms",
+        "--connections",
+        "30",
+        "--messages-per-second",
+        "30",
+        "--seconds",
+        "6",
+        "--processes",
+        "2",
+    ];
+    let child = command(folder.path(), &line);
+    let worker = child_of(child.id().unwrap(), "worker").await;
+    sleep(Duration::from_secs(3)).await;
+    kill_process(worker, Signal::KILL).unwrap();
+    let output = ended(child).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let report = report::read(&folder.path().join("report.json")).unwrap();
+    let name = "nodes and clients ran to the end";
+    assert!(!passed(&report, name), "{said}");
+    let check = report.checks.iter().find(|check| check.name == name).unwrap();
+    assert!(
+        check.detail.contains("ended by itself: signal: 9"),
+        "{}",
+        check.detail
+    );
+    let last = report.phases.iter().find(|phase| phase.name == "talk").unwrap();
+    assert!(last.to_s > 5.0 && last.counts.committed > 0, "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_ends_it_early_has_a_report_and_nothing_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = command(
+        folder.path(),
+        &["run", "soak", "--connections", "20", "--processes", "1"],
+    );
+    let id = child.id().unwrap();
+    let node = child_of(id, "--private-listen").await;
+    let worker = child_of(id, "worker").await;
+    sleep(Duration::from_secs(2)).await;
+    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), Signal::INT).unwrap();
+    let output = ended(child).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let report = report::read(&folder.path().join("report.json")).unwrap();
+    assert!(!passed(&report, "it was played to its end"), "{said}");
+    assert!(passed(&report, "everybody left in good order"), "{said}");
+    assert!(passed(&report, "nodes and clients ran to the end"), "{said}");
+    for gone in [node, worker] {
+        assert!(
+            rustix::process::test_kill_process(gone).is_err(),
+            "{gone:?} still runs"
+        );
+    }
 }
