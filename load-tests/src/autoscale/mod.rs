@@ -10,8 +10,8 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use crate::{
     chaos::{Folder, say},
-    rehearse::judge,
-    report::{self, Report},
+    rehearse::{ending, unless_interrupted},
+    report::Report,
 };
 
 /// Loads a deployment until it has more nodes, takes the load away until it has fewer, and checks that nobody loses
@@ -65,9 +65,9 @@ pub struct AutoscaleArgs {
     /// Decides all that is left to chance, and the names of the rooms; by default a new one, so that runs do not meet.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Folder for the report.
-    #[arg(long, default_value = "load-report")]
-    pub out: PathBuf,
+    /// Folder for the report; by default `load-report/autoscale-DATE-TIME`.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
     /// Keep the journals of the clients, which are else removed unless something was wrong.
     #[arg(long)]
     pub keep: bool,
@@ -81,9 +81,9 @@ pub struct AutoscaleArgs {
 /// Runs the command; the exit code is 1 when something did not hold.
 ///
 /// # Errors
-/// When the deployment cannot be reached at all, or the report cannot be written.
+/// When the deployment cannot be reached at all, the report cannot be written, or it is interrupted.
 pub async fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
-    let report = Box::pin(autoscale(&args)).await?;
+    let report = Box::pin(unless_interrupted(autoscale(&args))).await?;
     Ok(ExitCode::from(u8::from(!report.passed())))
 }
 
@@ -94,11 +94,9 @@ pub async fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
 pub async fn autoscale(args: &AutoscaleArgs) -> anyhow::Result<Report> {
     let folder = Folder::new(None)?;
     let report = Box::pin(play::play(args, folder.path())).await?;
-    let written = report::write(&report, &args.out)?;
-    say(&judge::verdict(&report, None));
-    say(&format!("the report is {}", written.html.display()));
+    ending(&report, args.out.as_deref(), None)?;
     if let Some(kept) = folder.leave(args.keep || !report.passed()) {
-        say(&format!("journals are kept in {}", kept.display()));
+        say(&format!("Journals are kept in {}", kept.display()));
     }
     Ok(report)
 }

@@ -125,7 +125,7 @@ fn ending(report: &Report, folder: &Path) -> anyhow::Result<String> {
 }
 
 /// Is cancelled by Ctrl-C or SIGTERM; a second one ends the process.
-fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+pub(crate) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -105,22 +105,17 @@ pub(crate) fn is_even(by_node: &BTreeMap<String, u64>, serving: &[String]) -> bo
             .all(|name| of(name) > 0.0 && of(name) >= mean - left_alone)
 }
 
-/// The end of a rehearsal for people.
-pub(crate) fn verdict(report: &Report, without: Option<Without>) -> String {
-    let mut text = String::from("\n");
-    for check in &report.checks {
-        let word = if check.passed { "ok    " } else { "FAILED" };
-        let _ = writeln!(text, "{word}  {:<38} {}", check.name, check.detail);
-    }
-    let failed = report.checks.iter().filter(|check| !check.passed).count();
+/// How it ended, in a line.
+pub(super) fn verdict(report: &Report, without: Option<Without>) -> String {
     let switched_off = without.map_or(String::new(), |without| {
         format!(" (without {})", format!("{without:?}").to_lowercase())
     });
-    let _ = match failed {
-        0 => write!(text, "\nverdict: passed{switched_off}"),
-        failed => write!(text, "\nverdict: FAILED{switched_off}, {failed} checks"),
-    };
-    text
+    let failed = report.checks.iter().filter(|check| !check.passed);
+    let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
+    match failed.len() {
+        0 => format!("Verdict: passed{switched_off}"),
+        _ => format!("Verdict: FAILED{switched_off}: {}", failed.join("; ")),
+    }
 }
 
 fn first_lines(text: &str, count: usize) -> String {

@@ -8,7 +8,7 @@ mod people;
 mod watch;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use crate::{
     chaos::{Folder, say},
+    play::stop_on_signals,
     report::{self, Report},
 };
 
@@ -59,9 +60,12 @@ pub struct RehearseArgs {
     /// Decides all that is left to chance.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Folder for the report.
-    #[arg(long, default_value = "load-report")]
-    pub out: PathBuf,
+    /// Folder for the report; by default `load-report/rehearse-DATE-TIME`.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Start the deployment only, say where it is, and keep it until Ctrl-C: something to try `autoscale` on.
+    #[arg(long)]
+    pub deployment_only: bool,
     /// Keep the journals of the people, which are else removed unless something was wrong.
     #[arg(long)]
     pub keep: bool,
@@ -94,9 +98,12 @@ pub enum Without {
 /// Runs the command; the exit code is 1 when a check failed.
 ///
 /// # Errors
-/// When servers or nodes cannot be started at all.
+/// When servers or nodes cannot be started at all, or it is interrupted.
 pub async fn run(args: RehearseArgs) -> anyhow::Result<ExitCode> {
-    let report = Box::pin(rehearse(&args)).await?;
+    if args.deployment_only {
+        return Box::pin(keep(&args)).await;
+    }
+    let report = Box::pin(unless_interrupted(rehearse(&args))).await?;
     Ok(ExitCode::from(u8::from(!report.passed())))
 }
 
@@ -107,13 +114,51 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<ExitCode> {
 pub async fn rehearse(args: &RehearseArgs) -> anyhow::Result<Report> {
     let folder = Folder::new(None)?;
     let report = Box::pin(acts::play(args, folder.path())).await?;
-    let written = report::write(&report, &args.out)?;
-    say(&judge::verdict(&report, args.without));
-    say(&format!("the report is {}", written.html.display()));
+    ending(&report, args.out.as_deref(), args.without)?;
     if let Some(kept) = folder.leave(args.keep || (!report.passed() && args.without.is_none())) {
-        say(&format!("journals are kept in {}", kept.display()));
+        say(&format!("Journals are kept in {}", kept.display()));
     }
     Ok(report)
+}
+
+/// A deployment for whoever wants one.
+async fn keep(args: &RehearseArgs) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let deployment = Box::pin(Deployment::start(&args.deployment, args.without)).await?;
+    let (url, token) = (deployment.url(), deployment.administrator().await?);
+    say(&format!(
+        "A deployment serves at {url}; Ctrl-C ends it. To load it until it grows:\n\n\
+         HUBBUB_TOKEN={token} load-tests autoscale --target {url}"
+    ));
+    stop.cancelled().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `work` comes to; an error when Ctrl-C or SIGTERM come first, and then nothing of it is left.
+pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let stop = stop_on_signals()?;
+    tokio::select! {
+        done = work => done,
+        () = stop.cancelled() => anyhow::bail!("interrupted before its end: there is no report"),
+    }
+}
+
+/// Writes the report into a folder, by default one of its own, and tells what came of the run.
+pub(crate) fn ending(report: &Report, folder: Option<&Path>, without: Option<Without>) -> anyhow::Result<()> {
+    let now = chrono::Local::now().format("%Y%m%d-%H%M%S");
+    let new = PathBuf::from("load-report").join(format!("{}-{now}", report.run.name));
+    let written = report::write(report, folder.unwrap_or(&new))?;
+    say(&format!(
+        "\n{}\n{}\nReport: {} (for a browser), {} (everything), {} (for CI)",
+        report::plain(report).trim_end(),
+        judge::verdict(report, without),
+        written.html.display(),
+        written.json.display(),
+        written.junit.display()
+    ));
+    Ok(())
 }
 
 impl RehearseArgs {

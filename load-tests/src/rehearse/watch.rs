@@ -1,4 +1,4 @@
-//! Looks at everything once a second, writes it down, and tells whoever looks on what happens.
+//! Looks at everything once a second, writes it down, and shows it to whoever looks on.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use tokio::{
 };
 
 use crate::{
-    chaos::say,
     group::{Group, Lifecycle, Readings},
     measure::{Counts, Latencies, Meter, Recording, Usage},
     report::{Check, Report, Run},
+    view::View,
 };
 
 /// How often it is looked whether something happened, and how many of such looks make one at everything.
@@ -33,6 +33,8 @@ struct Seen {
 
 struct Kept {
     recording: Recording,
+    /// Until the end of the run.
+    view: Option<View>,
     /// Activities of the group that were told.
     activities: usize,
 }
@@ -44,12 +46,12 @@ impl Watch {
             meter: meter.clone(),
             kept: Mutex::new(Kept {
                 recording: Recording::start(run, phase),
+                view: Some(View::start()),
                 // What was before is not part of the run.
                 activities: group.as_ref().map_or(0, |(group, _)| group.activities(0).len()),
             }),
             group,
         });
-        say(&line(0.0, "phase", phase));
         let looking = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             let mut ticks = interval(EVERY);
@@ -70,12 +72,14 @@ impl Watch {
         self.look();
         let mut kept = self.seen.kept.lock();
         kept.recording.phase(name);
-        say(&line(kept.recording.seconds(), "phase", name));
+        kept.show();
     }
 
     /// Something happened.
     pub(crate) fn mark(&self, kind: &str, text: &str) {
-        self.seen.kept.lock().mark(kind, text);
+        let mut kept = self.seen.kept.lock();
+        kept.recording.mark(kind, text);
+        kept.show();
     }
 
     /// A value as it is now, for a chart.
@@ -113,6 +117,7 @@ impl Watch {
     pub(crate) fn finish(&self, checks: Vec<Check>, checker: Option<serde_json::Value>) -> Report {
         self.task.abort();
         let mut kept = self.seen.kept.lock();
+        kept.view = None;
         let empty = Recording::start(Run::default(), "");
         let recording = std::mem::replace(&mut kept.recording, empty);
         recording.finish(checks, checker)
@@ -133,30 +138,27 @@ impl Seen {
         if let Some((group, readings)) = &self.group {
             kept.look_at(group, readings);
         }
+        kept.show();
     }
 
     /// Tells what the group did since.
     fn tell(&self) {
         let Some((group, _)) = &self.group else { return };
         let mut kept = self.kept.lock();
-        let kept = &mut *kept;
         for (at, activity) in group.activities(kept.activities) {
             kept.activities += 1;
-            let (kind, text) = (activity.kind(), activity.to_string());
-            kept.recording.mark_at(at.into_std(), kind, &text);
-            say(&line(
-                kept.recording.seconds() - at.elapsed().as_secs_f64(),
-                kind,
-                &text,
-            ));
+            let text = activity.to_string();
+            kept.recording.mark_at(at.into_std(), activity.kind(), text);
         }
     }
 }
 
 impl Kept {
-    fn mark(&mut self, kind: &str, text: &str) {
-        say(&line(self.recording.seconds(), kind, text));
-        self.recording.mark(kind, text);
+    fn show(&mut self) {
+        let snapshot = self.recording.snapshot();
+        if let Some(view) = &mut self.view {
+            view.show(&snapshot);
+        }
     }
 
     fn look_at(&mut self, group: &Group, readings: &Readings) {
@@ -181,8 +183,4 @@ impl Kept {
             }
         }
     }
-}
-
-fn line(seconds: f64, kind: &str, text: &str) -> String {
-    format!("{seconds:7.1} s  {kind:<10} {text}")
 }
