@@ -1,6 +1,6 @@
 //! One connection: frames out, frames in, answers matched with their commands.
 
-use std::{collections::VecDeque, future::Future, time::Duration};
+use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
 use futures_util::{SinkExt, StreamExt};
 use protocol::{ClientFrame, Codec, Command, Hello, ServerFrame, server::Welcome};
@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 use tokio_util::either::Either;
 
 use super::{
-    Closed, Error, Options,
+    Closed, Error, Options, memo,
     order::{Order, Positions},
     upgrade::{Stream, upgrade},
 };
@@ -28,9 +28,9 @@ pub struct Client {
     subprotocol: Option<String>,
     timeout: Duration,
     next_id: u32,
-    inbox: VecDeque<ServerFrame>,
+    inbox: VecDeque<Arc<ServerFrame>>,
     order: Order,
-    welcome: Option<Welcome>,
+    welcome: Option<Box<Welcome>>,
     closed: Option<Closed>,
 }
 
@@ -83,7 +83,18 @@ impl Client {
     /// When there was none yet.
     pub fn welcome(&self) -> Result<&Welcome, Error> {
         self.welcome
-            .as_ref()
+            .as_deref()
+            .ok_or_else(|| Error::Protocol("there was no `welcome` yet".to_owned()))
+    }
+
+    /// The last `welcome`, which is then forgotten: it need not be kept as long as the connection lives.
+    ///
+    /// # Errors
+    /// When there was none yet.
+    pub fn take_welcome(&mut self) -> Result<Box<Welcome>, Error> {
+        self.welcome()?;
+        self.welcome
+            .take()
             .ok_or_else(|| Error::Protocol("there was no `welcome` yet".to_owned()))
     }
 
@@ -127,7 +138,7 @@ impl Client {
                     self.inbox.push_back(frame);
                     continue;
                 }
-                return match frame {
+                return match Arc::unwrap_or_clone(frame) {
                     ServerFrame::Error(refused) => Err(Error::Refused(refused)),
                     answer => Ok(answer),
                 };
@@ -164,6 +175,14 @@ impl Client {
     /// # Errors
     /// When the connection ends, or the frame breaks the order of its room or is none.
     pub async fn next(&mut self) -> Result<ServerFrame, Error> {
+        self.next_shared().await.map(Arc::unwrap_or_clone)
+    }
+
+    /// The same, for whoever only looks at it: clients that are sent the same bytes share what they mean.
+    ///
+    /// # Errors
+    /// As [`Client::next`].
+    pub async fn next_shared(&mut self) -> Result<Arc<ServerFrame>, Error> {
         match self.inbox.pop_front() {
             Some(frame) => Ok(frame),
             None => self.read().await,
@@ -276,7 +295,7 @@ impl Client {
     }
 
     /// Reads, decodes and checks the next frame of the socket.
-    async fn read(&mut self) -> Result<ServerFrame, Error> {
+    async fn read(&mut self) -> Result<Arc<ServerFrame>, Error> {
         if let Some(closed) = &self.closed {
             return Err(closed.clone().into());
         }
@@ -290,8 +309,8 @@ impl Client {
                 None => return Err(self.end(None).into()),
             };
             let frame = match (self.codec, frame) {
-                (Codec::Json, Message::Text(text)) => self.codec.decode::<ServerFrame>(text.as_bytes()),
-                (Codec::Msgpack, Message::Binary(bytes)) => self.codec.decode::<ServerFrame>(&bytes),
+                (Codec::Json, Message::Text(text)) => memo::decode(self.codec, text.as_bytes()),
+                (Codec::Msgpack, Message::Binary(bytes)) => memo::decode(self.codec, &bytes),
                 (_, Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
                 (_, Message::Close(frame)) => {
                     let closed = self.end(frame);
@@ -303,8 +322,8 @@ impl Client {
             };
             let frame = frame.map_err(|e| Error::Protocol(e.to_string()))?;
             self.order.received(&frame)?;
-            if let ServerFrame::Welcome(welcome) = &frame {
-                self.welcome = Some(welcome.clone());
+            if let ServerFrame::Welcome(welcome) = &*frame {
+                self.welcome = Some(Box::new(welcome.clone()));
             }
             return Ok(frame);
         }

@@ -22,6 +22,7 @@
 mod commands;
 mod connection;
 mod error;
+mod memo;
 mod options;
 pub mod order;
 pub mod persistent;

@@ -14,6 +14,8 @@ const LEFT_ALONE: Duration = Duration::from_secs(1);
 /// The shortest pause behind a failure.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
+/// Frames of talk are smaller; for larger ones it grows.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
 /// With a small receive buffer: the largest segment, as over a network.
 const SEGMENT_BYTES: u32 = 1_460;
 
@@ -120,7 +122,7 @@ impl Attempt {
         let mut options = Options::new(&target)
             .codec(plan.codec)
             .timeout(plan.connect_timeout)
-            .read_buffer_bytes(4 * 1024);
+            .read_buffer_bytes(READ_BUFFER_BYTES);
         options = match token {
             Some(token) => options.token(token),
             None => options.guest(&plan.name),

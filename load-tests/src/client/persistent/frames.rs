@@ -103,40 +103,40 @@ impl Life {
     }
 
     /// Takes a frame in.
-    pub(super) fn take(&mut self, which: Which, frame: ServerFrame) {
+    pub(super) fn take(&mut self, which: Which, frame: &ServerFrame) {
         let Some(link) = self.link(which) else { return };
         link.heard = Instant::now();
         link.pinged = None;
         let number = link.number;
         match frame {
             ServerFrame::Events { room, events } => {
-                self.scribe.write_with(number, || What::received(&room, &events));
-                self.shown(&room, &events);
+                self.scribe.write_with(number, || What::received(room, events));
+                self.shown(room, events);
             }
             ServerFrame::Gap { room, from, to } => {
                 let gap = What::Gap {
                     room: room.to_string(),
-                    from,
-                    to,
+                    from: *from,
+                    to: *to,
                 };
                 self.scribe.write(number, gap);
                 self.count(|counts| counts.gaps += 1);
-                self.moved(&room, to, 0);
+                self.moved(room, *to, 0);
             }
-            ServerFrame::Ok(done) => self.done(which, &done),
-            ServerFrame::Error(refused) => self.refused(which, &refused),
+            ServerFrame::Ok(done) => self.done(which, done),
+            ServerFrame::Error(refused) => self.refused(which, refused),
             ServerFrame::Pong { id: Some(id), .. } => {
-                self.link(which).and_then(|link| link.asked.remove(&id));
+                self.link(which).and_then(|link| link.asked.remove(id));
             }
             ServerFrame::Goaway { after_ms, reason } => {
                 let goaway = What::Goaway {
-                    after_ms,
+                    after_ms: *after_ms,
                     reason: format!("{reason:?}").to_lowercase(),
                 };
                 self.scribe.write(number, goaway);
                 self.count(|counts| counts.goaways += 1);
                 if which == Which::Current {
-                    let at = Instant::now() + Duration::from_millis(after_ms);
+                    let at = Instant::now() + Duration::from_millis(*after_ms);
                     self.comeback.due = Some(self.comeback.due.map_or(at, |due| due.min(at)));
                 }
             }

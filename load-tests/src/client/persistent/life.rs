@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
@@ -10,7 +11,7 @@ use fastrand::Rng;
 use protocol::{Command, JoinFrom, RoomName, ServerFrame};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::tungstenite::Message;
 
@@ -49,9 +50,10 @@ pub(super) struct Life {
     connections: u32,
     /// Since when it should have a connection.
     without_since: Instant,
-    pub(super) current: Option<Link>,
+    // Boxed: there is seldom an old one, and an idle client is to be small.
+    pub(super) current: Option<Box<Link>>,
     /// Was replaced, and is being closed.
-    old: Option<Link>,
+    old: Option<Box<Link>>,
     attempt: Option<Attempt>,
     pub(super) comeback: Comeback,
     stalled: bool,
@@ -94,7 +96,7 @@ pub(super) enum Which {
 enum Happened {
     Order(Option<Box<Order>>),
     Connected(Box<Result<Client, Error>>),
-    Frame(Which, Result<ServerFrame, Error>),
+    Frame(Which, Result<Arc<ServerFrame>, Error>),
     Time,
 }
 
@@ -134,17 +136,25 @@ impl Life {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
+        let mut timer = pin!(sleep_until(Instant::now()));
         while !self.is_over() {
-            match self.happens().await {
+            match self.happens(timer.as_mut()).await {
                 Happened::Order(None) => return,
                 Happened::Order(Some(order)) => self.obey(*order),
                 Happened::Connected(result) => Box::pin(self.connected(*result)).await,
-                Happened::Frame(which, Ok(frame)) => self.take(which, frame),
+                Happened::Frame(which, Ok(frame)) => {
+                    self.take(which, &frame);
+                    // A frame calls for nothing but what has waited for an answer; all else has its time.
+                    if self.writes.wait_to_be_sent() {
+                        Box::pin(self.act()).await;
+                    }
+                    continue;
+                }
                 Happened::Frame(which, Err(error)) => self.lost(which, &error),
                 Happened::Time => {}
             }
-            self.act().await;
+            Box::pin(self.act()).await;
         }
         if let (true, Some(link)) = (self.retires, &self.current) {
             for room in &link.open {
@@ -156,7 +166,7 @@ impl Life {
             self.scribe.write(0, What::Finished);
         }
         if let Some(link) = self.current.take() {
-            self.close(link).await;
+            Box::pin(self.close(link)).await;
         }
     }
 
@@ -168,8 +178,12 @@ impl Life {
         self.unwanted || self.finishing && self.writes.is_empty() && settled
     }
 
-    async fn happens(&mut self) -> Happened {
+    async fn happens(&mut self, mut timer: Pin<&mut Sleep>) -> Happened {
         let wake = self.wake();
+        // To set a timer costs more than to wake up in vain now and then.
+        if wake < timer.deadline() || timer.is_elapsed() {
+            timer.as_mut().reset(wake);
+        }
         let reads = !self.stalled;
         tokio::select! {
             order = self.orders.recv(), if !self.finishing => Happened::Order(order),
@@ -181,7 +195,7 @@ impl Life {
             } => Happened::Connected(Box::new(connected)),
             frame = next(&mut self.current), if reads => Happened::Frame(Which::Current, frame),
             frame = next(&mut self.old), if reads => Happened::Frame(Which::Old, frame),
-            () = sleep_until(wake) => Happened::Time,
+            () = timer => Happened::Time,
         }
     }
 
@@ -267,8 +281,8 @@ impl Life {
 
     pub(super) fn link(&mut self, which: Which) -> Option<&mut Link> {
         match which {
-            Which::Current => self.current.as_mut(),
-            Which::Old => self.old.as_mut(),
+            Which::Current => self.current.as_deref_mut(),
+            Which::Old => self.old.as_deref_mut(),
         }
     }
 
@@ -305,7 +319,7 @@ impl Life {
         let Some(attempt) = self.attempt.take() else {
             return;
         };
-        let welcomed = result.and_then(|client| Ok((client.welcome()?.clone(), client)));
+        let welcomed = result.and_then(|mut client| Ok((client.take_welcome()?, client)));
         let (welcome, client) = match welcomed {
             Ok(welcomed) => welcomed,
             Err(error) => {
@@ -351,7 +365,7 @@ impl Life {
             epoch: welcome.epoch.to_string(),
         };
         self.scribe.write(link.number, connected);
-        if let Some(mut replaced) = self.current.replace(link) {
+        if let Some(mut replaced) = self.current.replace(Box::new(link)) {
             replaced.until = Some(Instant::now() + CLOSING);
             // If it cannot be written, reading tells that it has ended.
             let _ = timeout(CLOSING, replaced.client.send_message(Message::Close(None))).await;
@@ -536,16 +550,16 @@ impl Life {
         }
     }
 
-    async fn close(&mut self, mut link: Link) {
+    async fn close(&mut self, mut link: Box<Link>) {
         let closed = timeout(CLOSING, link.client.close(1000, "")).await;
         let code = closed.ok().and_then(Result::ok).and_then(|closed| closed.code);
         self.ended(&link, code, true, "finished");
     }
 }
 
-async fn next(link: &mut Option<Link>) -> Result<ServerFrame, Error> {
+async fn next(link: &mut Option<Box<Link>>) -> Result<Arc<ServerFrame>, Error> {
     match link {
-        Some(link) => link.client.next().await,
+        Some(link) => link.client.next_shared().await,
         None => std::future::pending().await,
     }
 }

@@ -99,7 +99,7 @@ impl Persistent {
         let (orders, taken) = mpsc::unbounded_channel();
         let status = Arc::new(Status::default());
         let meter = plan.meter.clone();
-        let life = life::Life::new(plan, scribe, taken, Arc::clone(&status));
+        let life = Box::new(life::Life::new(plan, scribe, taken, Arc::clone(&status)));
         Self {
             orders,
             status,

@@ -124,6 +124,11 @@ impl Writes {
         self.queue.remove(place)
     }
 
+    /// Whether something may be sent as soon as there is room for it.
+    pub(super) fn wait_to_be_sent(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// When [`Writes::next`] has to be asked again.
     pub(super) fn due(&self) -> Option<Instant> {
         self.later.iter().map(|(due, _)| *due).min()
