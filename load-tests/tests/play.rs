@@ -18,7 +18,7 @@ use load_tests::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +100,6 @@ fn command(folder: &std::path::Path, line: &[&str]) -> Child {
         .arg("--out")
         .arg(folder)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap()
@@ -117,7 +116,8 @@ async fn ended(child: Child) -> Output {
 async fn child_of(parent: u32, word: &str) -> Pid {
     for _ in 0..2000 {
         // Threads start processes; each has its own list.
-        let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+        let tasks = std::fs::read_dir(format!("/proc/{parent}/task"));
+        let tasks = tasks.unwrap_or_else(|error| panic!("{parent} has ended, see above: {error}"));
         for task in tasks.flatten() {
             let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace() {
@@ -155,8 +155,10 @@ async fn a_server_that_stalls_two_seconds_shows_in_what_people_waited() {
     // Everybody comes in the first quarter.
     sleep(Duration::from_secs(6)).await;
     kill_process(node, Signal::STOP).unwrap();
+    let stopped = Instant::now();
     sleep(Duration::from_secs(2)).await;
     kill_process(node, Signal::CONT).unwrap();
+    let stall = stopped.elapsed().as_secs_f64() * 1000.0;
     let output = ended(child).await;
     let said = String::from_utf8_lossy(&output.stdout);
     let report = report::read(&folder.path().join("report.json")).unwrap();
@@ -164,9 +166,11 @@ async fn a_server_that_stalls_two_seconds_shows_in_what_people_waited() {
         // Of 9 s of talk 2 are in the stall: whoever measures from when it was sent would see one late message a client.
         let p999 = report.latencies.quantile_ms(timing, 0.999).unwrap();
         let p90 = report.latencies.quantile_ms(timing, 0.9).unwrap();
+        // Above it is what a busy machine takes to work off what waits.
+        let near = stall - 150.0..stall + 1500.0;
         assert!(
-            (1850.0..2600.0).contains(&p999),
-            "{timing:?} p99.9 {p999} ms: {said}"
+            near.contains(&p999),
+            "{timing:?} p99.9 {p999} ms, not {near:?}: {said}"
         );
         assert!(p90 > 600.0, "{timing:?} p90 {p90} ms: {said}");
     }
