@@ -4,7 +4,9 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{autoscale, chaos, check, compare, faults, fleet, lab, play, rehearse, rolling, scenario, smoke};
+use crate::{
+    autoscale, chaos, check, compare, faults, fleet, lab, plan, play, rehearse, rolling, scenario, smoke,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,6 +62,8 @@ enum Command {
     Autoscale(autoscale::AutoscaleArgs),
     /// Holds a run against another one by their reports, as ratios, and fails when something became worse.
     Compare(compare::CompareArgs),
+    /// Plans a cluster for so many people from measured costs: machines, Redis, Postgres, dollars a month.
+    Plan(plan::PlanArgs),
     /// Runs a command with private servers of its own, found in HUBBUB_TEST_POSTGRES_URL and
     /// HUBBUB_TEST_REDIS_URL, and removes them afterwards.
     Lab {
@@ -92,6 +96,7 @@ impl Cli {
             Command::Rehearse(args) => Box::pin(rehearse::run(args)).await,
             Command::Autoscale(args) => Box::pin(autoscale::run(args)).await,
             Command::Compare(args) => compare::run(&args),
+            Command::Plan(args) => plan::run(&args),
             Command::Lab { command } => lab::run(&command).await,
             Command::Worker => fleet::worker().await,
         }

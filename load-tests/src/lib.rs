@@ -12,6 +12,7 @@ pub mod group;
 pub mod journal;
 pub mod lab;
 pub mod measure;
+pub mod plan;
 pub mod play;
 pub mod player;
 pub mod proxy;

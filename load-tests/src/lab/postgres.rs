@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::account::Account;
 
+use crate::measure::Usage;
+
 const USER: &str = "hubbub";
 const PASSWORD: &str = "a-password-for-tests";
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -117,6 +119,11 @@ impl Postgres {
     /// The URL of the database `postgres`, as superuser, with password, over TCP.
     pub fn url(&self) -> String {
         self.url_of("postgres")
+    }
+
+    /// What all its processes have cost since the last start; `None` while it does not run.
+    pub fn usage(&self) -> Option<Usage> {
+        Usage::of_family(self.running.as_ref()?.pid).ok()
     }
 
     /// The port on 127.0.0.1; the same after a restart.

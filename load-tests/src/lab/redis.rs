@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::certificates::Certificates;
+use crate::measure::Usage;
 
 /// How long a server may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -121,6 +122,11 @@ impl Redis {
             None => String::new(),
         };
         format!("{scheme}://{auth}127.0.0.1:{}", self.port)
+    }
+
+    /// What it has cost since the last start; `None` while it does not run.
+    pub fn usage(&self) -> Option<Usage> {
+        Usage::of(self.child.as_ref()?.id()).ok()
     }
 
     /// Its port on 127.0.0.1.

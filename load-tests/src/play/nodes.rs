@@ -21,7 +21,7 @@ pub(super) struct Nodes {
     nodes: Vec<(String, Node)>,
     store: String,
     // Behind the nodes: it is dropped after them.
-    _servers: Option<(Postgres, Redis)>,
+    servers: Option<(Postgres, Redis)>,
     _folder: TempDir,
 }
 
@@ -86,7 +86,7 @@ impl Nodes {
         Ok(Self {
             nodes,
             store,
-            _servers: servers,
+            servers,
             _folder: folder,
         })
     }
@@ -101,10 +101,15 @@ impl Nodes {
         &self.store
     }
 
-    /// What each has cost so far.
+    /// What each has cost so far, and what their servers have.
     pub(super) fn usage(&self) -> Vec<(String, Usage)> {
         let of = |(name, node): &(String, Node)| Some((name.clone(), Usage::of(node.pid()?).ok()?));
-        self.nodes.iter().filter_map(of).collect()
+        let mut all: Vec<(String, Usage)> = self.nodes.iter().filter_map(of).collect();
+        if let Some((postgres, redis)) = &self.servers {
+            all.extend(postgres.usage().map(|usage| ("postgres".to_owned(), usage)));
+            all.extend(redis.usage().map(|usage| ("redis".to_owned(), usage)));
+        }
+        all
     }
 
     /// Those that ended by themselves, with how.

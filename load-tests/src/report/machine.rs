@@ -1,8 +1,22 @@
 //! Where a run was made, and by what.
 
-use std::{fs, thread};
+use std::{fmt, fs, thread};
 
-use super::{Machine, Run};
+use super::{
+    Machine, Run,
+    number::{self, real},
+};
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = number::bytes(real(self.memory_bytes));
+        write!(
+            f,
+            "{} × {}, {memory}, {}",
+            self.cores, self.processor, self.system
+        )
+    }
+}
 
 impl Machine {
     /// This one. What the system does not tell is left empty.

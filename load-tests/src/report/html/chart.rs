@@ -10,7 +10,7 @@ use crate::report::{Mark, PhaseReport, Point, Report, number};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 250.0;
 /// The plot inside the picture: left, right, top, bottom.
-const PLOT: (f64, f64, f64, f64) = (62.0, 618.0, 24.0, 224.0);
+const PLOT: (f64, f64, f64, f64) = (54.0, 618.0, 32.0, 224.0);
 /// Points of one line that are drawn at most.
 const POINTS: f64 = 400.0;
 /// Rows of the table beside a chart at most.
@@ -60,7 +60,7 @@ impl Chart {
         html! {
             figure id=(self.id) data-chart=(data) {
                 figcaption {
-                    h3 { (self.title) }
+                    h3 { (self.title) @if !self.unit.is_empty() { span.note { ", " (self.unit) } } }
                     (self.legend())
                 }
                 (self.picture(report, seconds))
@@ -87,7 +87,7 @@ impl Chart {
         html! {
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.described()) {
                 (phases(&report.phases, &across))
-                (grid(&across, &up, seconds, &self.unit))
+                (grid(&across, &up, seconds))
                 @for (at, line) in self.lines.iter().enumerate().rev() {
                     @if self.form == Form::Layers {
                         path.area.(colour(at)) d=(self.area(at, &across, &up)) {}
@@ -323,7 +323,7 @@ fn phases(phases: &[PhaseReport], across: &Scale) -> Markup {
                 title { (phase.name) }
                 rect class=(if at % 2 == 0 { "even" } else { "odd" }) x=(round(from)) width=(round(to - from)) y=(PLOT.2) height=(PLOT.3 - PLOT.2) {}
                 @if let Some(name) = fitting(&phase.name, to - from) {
-                    text x=(round(from + 3.0)) y=(PLOT.2 - 13.0) { (name) }
+                    text x=(round(from + 3.0)) y=(PLOT.2 - 18.0) { (name) }
                 }
             }
         }
@@ -351,19 +351,19 @@ fn marks(marks: &[Mark], across: &Scale) -> Markup {
             g.mark.(tone(&mark.kind)) {
                 title { (at + 1) " · " (number::moment(mark.at_s)) " · " (mark.kind) ": " (mark.text) }
                 line x1=(x) x2=(x) y1=(PLOT.2) y2=(PLOT.3) {}
-                text x=(x) y=(PLOT.2 - 2.0) { (at + 1) }
+                text x=(x) y=(PLOT.2 - 4.0) { (at + 1) }
             }
         }
     }
 }
 
-fn grid(across: &Scale, up: &Scale, seconds: f64, unit: &str) -> Markup {
+fn grid(across: &Scale, up: &Scale, seconds: f64) -> Markup {
     html! {
         g.grid {
             @for tick in up.ticks() {
                 @let y = round(up.place(tick));
                 line x1=(PLOT.0) x2=(PLOT.1) y1=(y) y2=(y) {}
-                text.value x=(PLOT.0 - 6.0) y=(round(up.place(tick) + 4.0)) { (label(tick, unit)) }
+                text.value x=(PLOT.0 - 6.0) y=(round(up.place(tick) + 4.0)) { (label(tick)) }
             }
             @for tick in times(seconds, 7.0) {
                 @let x = round(across.place(tick));
@@ -375,23 +375,15 @@ fn grid(across: &Scale, up: &Scale, seconds: f64, unit: &str) -> Markup {
 }
 
 /// A value beside the axis, as short as can be.
-pub(super) fn label(value: f64, unit: &str) -> String {
+pub(super) fn label(value: f64) -> String {
     let (value, suffix) = match value {
         value if value >= 1e6 => (value / 1e6, "M"),
         value if value >= 1e4 => (value / 1e3, "k"),
         value => (value, ""),
     };
     let digits = format!("{value:.4}");
-    let digits = if digits.contains('.') {
-        digits.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &digits
-    };
-    let unit = match unit {
-        "ms" | "%" | "MiB" if value != 0.0 => format!(" {unit}"),
-        _ => String::new(),
-    };
-    format!("{digits}{suffix}{unit}")
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    format!("{digits}{suffix}")
 }
 
 fn round(place: f64) -> f64 {

@@ -16,7 +16,7 @@ use crate::{
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 250.0;
-const PLOT: (f64, f64, f64, f64) = (62.0, 612.0, 12.0, 224.0);
+const PLOT: (f64, f64, f64, f64) = (54.0, 606.0, 12.0, 224.0);
 /// Steps of a curve for each nine of the percentile.
 const STEPS: u32 = 12;
 
@@ -29,7 +29,7 @@ pub(super) fn section(report: &Report) -> Markup {
     html! {
         @if !curves.is_empty() {
             section {
-                h2 { "Distribution of waits, over the whole run" }
+                h2 { "Distribution of waits, over the whole run, in milliseconds" }
                 figure.wide #distribution {
                     figcaption {
                         ul.legend {
@@ -76,7 +76,7 @@ fn picture(curves: &[(Timing, &Histogram<u64>)]) -> Markup {
                 @for tick in up.ticks() {
                     @let y = format!("{:.1}", up.place(tick));
                     line x1=(PLOT.0) x2=(PLOT.1) y1=(y) y2=(y) {}
-                    text.value x=(PLOT.0 - 6.0) y=(format!("{:.1}", up.place(tick) + 4.0)) { (label(tick, "ms")) }
+                    text.value x=(PLOT.0 - 6.0) y=(format!("{:.1}", up.place(tick) + 4.0)) { (label(tick)) }
                 }
                 @for (at, name) in percentiles(nines) {
                     @let x = format!("{:.1}", across.place(at));

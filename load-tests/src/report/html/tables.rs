@@ -23,9 +23,9 @@ pub(super) fn traffic(report: &Report) -> Markup {
                     th scope="col" title="commands that were due by the schedule" { "offered" }
                     th scope="col" title="of them: written to a connection" { "accepted" }
                     th scope="col" title="of them: answered with ok, that is, stored" { "committed" }
-                    th scope="col" title="of what was offered" { "committed" }
+                    th scope="col" title="committed, of what was offered" { "of offered" }
                     th scope="col" title="events that clients were shown for the first time, over all clients" { "delivered" }
-                    th scope="col" { "delivered" }
+                    th scope="col" { "a second" }
                 } }
                 tbody {
                     @for part in parts(report) {

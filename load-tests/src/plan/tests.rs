@@ -1,0 +1,147 @@
+use super::*;
+
+fn load() -> Load {
+    Load {
+        people: 1_000_000.0,
+        online: 0.3,
+        rooms_per_person: 5.0,
+        people_per_room: 50.0,
+        messages_per_person_hour: 12.0,
+        typing_per_message: 1.0,
+        reads_per_message: 2.0,
+        pages_per_connection: 1.0,
+        peak: 2.0,
+        session_minutes: 20.0,
+        keep_days: 365.0,
+    }
+}
+
+fn headroom() -> Headroom {
+    Headroom {
+        zones: 2.0,
+        busy: 0.5,
+        busy_without_zone: 0.9,
+        full: 0.7,
+        vcpu: 1.0,
+    }
+}
+
+/// With costs of its own, so that the results can be reckoned by hand.
+fn costs() -> Calibration {
+    let mut costs = Calibration::shipped().unwrap();
+    costs.node_cpu = Work::default();
+    costs.postgres_cpu = Work::default();
+    costs.redis_cpu = Work::default();
+    costs.node_cpu[Kind::Delivery] = 4e-3;
+    costs.postgres_cpu[Kind::Commit] = 1e-3;
+    costs.redis_cpu[Kind::Copy] = 1e-4;
+    costs.bytes = Bytes {
+        node: 0.0,
+        connection: 10_000.0,
+        socket: 0.0,
+        room: 0.0,
+        event_kept: 0.0,
+        event_stored: 1000.0,
+        event_to_client: 500.0,
+        event_on_bus: 200.0,
+    };
+    costs
+}
+
+fn prices() -> Prices {
+    let mut prices = Prices::find(None).unwrap();
+    prices.instance.retain(|machine| machine.name == "c7g.4xlarge");
+    prices
+}
+
+#[test]
+fn what_comes_with_the_program_is_whole() {
+    let costs = Calibration::shipped().unwrap();
+    for kind in [Kind::Connect, Kind::Commit, Kind::Delivery] {
+        assert!(costs.node_cpu[kind] > 0.0, "{kind:?}");
+    }
+    assert!(costs.postgres_cpu[Kind::Commit] > 0.0 && costs.redis_cpu[Kind::Commit] > 0.0);
+    assert!(costs.runs.len() > 3 && costs.largest_error > 0.0);
+    let prices = Prices::find(None).unwrap();
+    assert!(plan(&load(), &costs, &prices, &headroom()).is_some());
+}
+
+#[test]
+fn a_plan_is_what_it_takes() {
+    // 300,000 connected write 1,000 messages a second, each shown to 15: 15,000 deliveries, 60 cores.
+    let plan = plan(&load(), &costs(), &prices(), &headroom()).unwrap();
+    assert!((plan.work[Kind::Commit] - 1000.0).abs() < 1e-6);
+    assert!((plan.work[Kind::Delivery] - 15_000.0).abs() < 1e-6);
+    let nodes = &plan.nodes[0];
+    // 16 processors, half of them; without one of two zones nine tenths of the others: 60 / 8 and 60 / 7.2.
+    assert!((nodes.cores - 60.0).abs() < 1e-6);
+    assert_eq!((nodes.count, nodes.because), (9.0, "processor without a zone"));
+    // One core of Postgres.
+    assert_eq!(plan.postgres.as_ref().unwrap().machine.name, "db.m7g.large");
+    // 500 messages a second over a year, of 1,000 bytes.
+    assert!((plan.stored_gib - 500.0 * 365.0 * 86_400.0 * 1000.0 / 1_073_741_824.0).abs() < 1.0);
+    // 500 × 730 h × 15 people × 500 bytes.
+    assert!((plan.out_gb - 500.0 * 3600.0 * 730.0 * 15.0 * 500.0 / 1e9).abs() < 1.0);
+    // 300,000 connections, 3,000 to a unit.
+    assert!((plan.capacity_units - 100.0).abs() < 1e-6);
+    let all: f64 = plan.month.iter().map(|(_, dollars)| dollars).sum();
+    assert!(
+        all > nodes.month && plan.month.iter().all(|(_, dollars)| *dollars >= 0.0),
+        "{:?}",
+        plan.month
+    );
+}
+
+#[test]
+fn memory_can_decide_as_well() {
+    let mut costs = costs();
+    costs.node_cpu[Kind::Delivery] = 1e-9;
+    costs.bytes.connection = 1e6;
+    let plan = plan(&load(), &costs, &prices(), &headroom()).unwrap();
+    // 300 GB in 32 GiB each, filled to 0.7.
+    assert_eq!((plan.nodes[0].count, plan.nodes[0].because), (13.0, "memory"));
+}
+
+#[test]
+fn more_nodes_are_more_work_for_each_other() {
+    let load = load();
+    assert!(load.work(1.0)[Kind::Copy].abs() < 1e-6);
+    let few = load.work(4.0)[Kind::Copy];
+    let many = load.work(400.0)[Kind::Copy];
+    assert!(
+        few > 2000.0 && many > 3.0 * few && many < 1000.0 * 14.0,
+        "{few} {many}"
+    );
+    let mut costs = costs();
+    // A node that costs more than it can do: no number of them is enough.
+    costs.node_cpu[Kind::Node] = 20.0;
+    assert!(plan(&load, &costs, &prices(), &headroom()).is_none());
+}
+
+#[test]
+fn traffic_is_cheaper_by_the_heap() {
+    let other = prices().other;
+    assert!((other.out(100.0) - 9.0).abs() < 1e-9);
+    let all = 10_240.0 * 0.09 + 40_960.0 * 0.085 + 1000.0 * 0.07;
+    assert!((other.out(52_200.0) - all).abs() < 1e-6);
+}
+
+#[test]
+fn rooms_of_all_sizes_reach_fewer_nodes_than_rooms_of_one_size() {
+    let seen = simulate(&load(), 20, 4, 7);
+    assert_eq!(seen, simulate(&load(), 20, 4, 7));
+    assert!((seen.audience / load().audience() - 1.0).abs() < 0.1, "{seen:?}");
+    assert!(seen.nodes_of_a_message < seen.nodes_by_model, "{seen:?}");
+    assert!(
+        seen.nodes_of_a_message > 1.0 && seen.for_one_client < 1.0,
+        "{seen:?}"
+    );
+    assert!(
+        seen.busiest_node.is_some_and(|of| (1.0..2.0).contains(&of)),
+        "{seen:?}"
+    );
+    assert!(seen.busiest_shard.is_some_and(|of| of >= 1.0), "{seen:?}");
+    assert!(simulate(&load(), 2000, 4, 7).busiest_node.is_none());
+    let alone = simulate(&load(), 1, 1, 7);
+    assert!((alone.nodes_of_a_message - 1.0).abs() < 1e-9, "{alone:?}");
+}
