@@ -1,6 +1,6 @@
 //! Which nodes a deployment has, by its own word: `GET /api/v1/cluster`.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -30,9 +30,17 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// `base`: `https://HOST`.
-    pub(super) fn new(base: &str, token: &str) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10));
+    /// `base`: `https://HOST`. `authorities`: a PEM file of those to trust beside the known ones.
+    pub(super) fn new(base: &str, token: &str, authorities: Option<&Path>) -> anyhow::Result<Self> {
+        let mut client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .no_proxy();
+        if let Some(file) = authorities {
+            let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            for authority in reqwest::Certificate::from_pem_bundle(&text)? {
+                client = client.add_root_certificate(authority);
+            }
+        }
         Ok(Self {
             // Every time by another way: the load balancer may choose a node anew.
             client: client.pool_max_idle_per_host(0).build()?,

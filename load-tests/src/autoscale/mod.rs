@@ -28,6 +28,9 @@ pub struct AutoscaleArgs {
     /// Where clients connect: `wss://HOST/ws` or `ws://HOST:PORT/ws`; may be given several times.
     #[arg(long, required = true)]
     pub target: Vec<String>,
+    /// PEM file of authorities to trust beside the known ones, for wss:// targets with a certificate of your own.
+    #[arg(long = "ca", value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
     /// Where `/api/v1/cluster` is asked for, `https://HOST`; by default the first target's.
     #[arg(long)]
     pub cluster_url: Option<String>,

@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     check,
-    client::persistent::Targets,
+    client::{Tls, persistent::Targets},
     journal::Journal,
     measure::Meter,
+    player::all_local,
     rehearse::{Crew, People, Watch, judge, until},
     report::{Check, Report, Run},
     rolling::probes::Probes,
@@ -48,12 +49,18 @@ struct Play<'a> {
 pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<Report> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
     let meter = Meter::default();
+    let secured = args.target.iter().any(|url| url.starts_with("wss:"));
+    let tls = secured
+        .then(|| Tls::new(args.authorities.as_deref()))
+        .transpose()?;
     let crew = Crew {
         targets: Targets::new(args.target.iter().map(String::as_str)),
         journal: Journal::create(folder, "clients")?,
         meter: meter.clone(),
         rooms: args.rooms,
         prefix: format!("autoscale-{seed}"),
+        tls: tls.clone(),
+        local: all_local(&args.target),
         seed,
     };
     let cluster = match &args.token {
@@ -63,7 +70,7 @@ pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<
                 (None, Some(target)) => base_of(target)?,
                 (None, None) => anyhow::bail!("there is no target"),
             };
-            let cluster = Cluster::new(&base, token)?;
+            let cluster = Cluster::new(&base, token, args.authorities.as_deref())?;
             // A token that is none is found out now.
             cluster.nodes().await?;
             Some(cluster)
@@ -90,7 +97,8 @@ pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<
         known,
         checks: Vec::new(),
     };
-    let probes = Probes::newcomers(args.target.first().map_or("", String::as_str));
+    let target = args.target.first().map_or("", String::as_str);
+    let probes = Probes::newcomers(target, tls);
     let played = Box::pin(play.all()).await;
     let seen = probes.stop().await;
     let probed = seen.summed_up_where(|_| true);

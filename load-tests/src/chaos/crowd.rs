@@ -18,7 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    client::persistent::{Order, Persistent, Plan, Targets, What, Write},
+    client::{
+        Tls,
+        persistent::{Order, Persistent, Plan, Targets, What, Write},
+    },
     journal::{Clock, Journal},
     measure::{Meter, stamp},
     stage::Witness,
@@ -51,6 +54,10 @@ pub struct CrowdOptions {
     pub first: u32,
     /// Where what they see is added up; what they say is then stamped with when it was due.
     pub meter: Option<Meter>,
+    /// For targets that begin with `wss://`.
+    pub tls: Option<Tls>,
+    /// Whether each hundred connect from an address of their own, which only works with nodes on this machine.
+    pub own_addresses: bool,
     /// Decides all that is left to chance.
     pub seed: u64,
 }
@@ -67,6 +74,8 @@ impl Default for CrowdOptions {
             prefix: "room".to_owned(),
             first: 1,
             meter: None,
+            tls: None,
+            own_addresses: true,
             seed: 0,
         }
     }
@@ -300,12 +309,13 @@ fn member(
     }
     let plan = Plan {
         codec: Codec::ALL[usize::try_from(place / options.rooms.max(1) % 2)?],
-        from: Some(source_address(number)),
+        from: options.own_addresses.then(|| source_address(number)),
         rooms: rooms.iter().map(|room| (room.clone(), options.from)).collect(),
         ping_after: options.ping_after,
         receive_buffer_bytes: options.receive_buffer_bytes,
         due: Some(due),
         meter: options.meter.clone(),
+        tls: options.tls.clone(),
         seed: options.seed.wrapping_add(number.into()),
         ..Plan::new(targets.clone(), &format!("client {number}"))
     };

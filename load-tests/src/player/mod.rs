@@ -146,7 +146,7 @@ impl Setup {
 }
 
 /// Whether all of these are on this machine; only then people have addresses of their own.
-fn all_local(targets: &[String]) -> bool {
+pub(crate) fn all_local(targets: &[String]) -> bool {
     let local = |target: &String| {
         let host = target.split("://").nth(1).unwrap_or_default();
         host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("localhost/")

@@ -65,6 +65,8 @@ pub(super) async fn play(args: &RehearseArgs, folder: &Path) -> anyhow::Result<R
         meter: meter.clone(),
         rooms: args.rooms,
         prefix: "room".to_owned(),
+        tls: None,
+        local: true,
         seed: args.seed,
     };
     let sight = (

@@ -8,7 +8,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     chaos::{Crowd, CrowdOptions, Member, Talk, Topic},
-    client::persistent::{Order, Targets},
+    client::{
+        Tls,
+        persistent::{Order, Targets},
+    },
     journal::Journal,
     measure::Meter,
     stage::Witness,
@@ -29,6 +32,10 @@ pub(crate) struct Crew {
     /// How many rooms they are in, and what the names of those begin with.
     pub(crate) rooms: u32,
     pub(crate) prefix: String,
+    /// For `wss://`.
+    pub(crate) tls: Option<Tls>,
+    /// Whether the targets are on this machine.
+    pub(crate) local: bool,
     pub(crate) seed: u64,
 }
 
@@ -88,6 +95,8 @@ impl People {
             prefix: self.crew.prefix.clone(),
             first: self.numbered + 1,
             meter: Some(self.crew.meter.clone()),
+            tls: self.crew.tls.clone(),
+            own_addresses: self.crew.local,
             seed: self.crew.seed,
             ..CrowdOptions::default()
         };

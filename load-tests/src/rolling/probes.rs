@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Client, Options},
+    client::{Client, Options, Tls},
     stage::http,
 };
 
@@ -64,19 +64,22 @@ impl Probes {
             http::get(address, "/").await?;
             Ok(())
         };
-        let mut probes = Self::newcomers(&format!("ws://{address}/ws"));
+        let mut probes = Self::newcomers(&format!("ws://{address}/ws"), None);
         let pages = every(PAGE_EVERY, page, Arc::clone(&probes.seen), probes.closing.clone());
         probes.tasks.push(tokio::spawn(pages));
         probes
     }
 
     /// Only newcomers to this target, no pages.
-    pub(crate) fn newcomers(target: &str) -> Self {
+    pub(crate) fn newcomers(target: &str, tls: Option<Tls>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let closing = CancellationToken::new();
         let target: Arc<str> = target.into();
         let newcomer = move || {
-            let options = Options::new(&target).guest("newcomer");
+            let mut options = Options::new(&target).guest("newcomer");
+            if let Some(tls) = &tls {
+                options = options.tls(tls);
+            }
             async move {
                 let mut client = Client::connect(&options).await?;
                 client.close(1000, "").await?;
