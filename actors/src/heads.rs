@@ -62,9 +62,9 @@ impl HeadReader {
                 }
                 waiting.rooms.drain(..count).collect::<Vec<_>>()
             };
-            let begun = Instant::now();
+            let next = Instant::now() + pace.next(batch.len());
             self.read(batch).await;
-            tokio::time::sleep_until(begun + pace.next()).await;
+            tokio::time::sleep_until(next).await;
         }
     }
 

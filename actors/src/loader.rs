@@ -71,10 +71,10 @@ impl Loader {
     async fn run(self) {
         let mut pace = Pace::new();
         while let Some(batch) = self.take() {
-            let begun = Instant::now();
+            let next = Instant::now() + pace.next(batch.len());
             let reading = tokio::spawn(self.clone().read(batch));
             let _ = timeout(PATIENCE, reading).await;
-            tokio::time::sleep_until(begun + pace.next()).await;
+            tokio::time::sleep_until(next).await;
         }
     }
 

@@ -76,9 +76,9 @@ impl Lookup {
     async fn run(self) {
         let mut pace = Pace::new();
         while let Some(batch) = self.take() {
-            let begun = Instant::now();
+            let next = Instant::now() + pace.next(batch.asking.len());
             self.serve(batch).await;
-            tokio::time::sleep_until(begun + pace.next()).await;
+            tokio::time::sleep_until(next).await;
         }
     }
 
