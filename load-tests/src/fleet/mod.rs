@@ -39,6 +39,8 @@ pub struct FleetOptions {
     pub processes: u32,
     /// The program that those processes run; by default this one.
     pub program: Option<PathBuf>,
+    /// A file with a credential on each line, which people use in turn; without it they are guests.
+    pub tokens: Option<PathBuf>,
     /// A PEM file of authorities to trust beside the known ones, for `wss://`.
     pub authorities: Option<PathBuf>,
     /// Folder for journals.
@@ -70,6 +72,7 @@ impl Fleet {
                 rooms: options.scenario.room_count(),
                 prefix: options.prefix.clone(),
                 targets: options.targets.clone(),
+                tokens: options.tokens.clone(),
                 authorities: options.authorities.clone(),
                 journal: options.journal.clone(),
                 seed: options.seed,

@@ -12,6 +12,10 @@ pub struct PlayArgs {
     /// Where to connect, like wss://chat.example.com/ws; may be given several times. Without it a node of its own is started.
     #[arg(long = "target", value_name = "URL")]
     pub targets: Vec<String>,
+    /// File with a credential on each line (session tokens, API keys, JWTs), which people use in turn, where guests are not
+    /// let in.
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
     /// PEM file of authorities to trust beside the known ones, for wss:// targets with a certificate of your own.
     #[arg(long = "ca", value_name = "FILE")]
     pub authorities: Option<PathBuf>,

@@ -63,6 +63,7 @@ pub async fn play(scenario: Scenario, args: &PlayArgs, stop: CancellationToken) 
         targets: targets.clone(),
         processes,
         program: args.program.clone(),
+        tokens: args.tokens.clone(),
         authorities: args.authorities.clone(),
         journal: journals.as_ref().map(|journals| journals.folder().to_owned()),
         // On a deployment the rooms of one run are not those of another.

@@ -43,6 +43,8 @@ pub struct Setup {
     pub prefix: String,
     /// Addresses of nodes, like `ws://host:port/ws`.
     pub targets: Vec<String>,
+    /// A file with a credential on each line, which people use in turn; without it they are guests.
+    pub tokens: Option<PathBuf>,
     /// A PEM file of authorities to trust beside the known ones, for `wss://`.
     pub authorities: Option<PathBuf>,
     /// Folder to write a journal into, for the checker.

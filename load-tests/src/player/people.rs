@@ -1,6 +1,7 @@
 //! All people of a player: they come, they are cut off, they leave.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context, ensure};
 use fastrand::Rng;
 use parking_lot::Mutex;
 use protocol::{Codec, JoinFrom, RoomName};
@@ -31,6 +33,8 @@ pub(super) struct People {
     pub(super) setup: Setup,
     pub(super) pages: Pages,
     targets: Targets,
+    /// Credentials, if people are no guests.
+    tokens: Vec<String>,
     /// If any of them needs it.
     tls: Option<Tls>,
     local: bool,
@@ -58,6 +62,7 @@ impl People {
         Ok(Self {
             targets: targets_of(&setup)?,
             tls,
+            tokens: tokens(setup.tokens.as_deref())?,
             local: all_local(&setup.targets),
             rooms: rooms.collect::<Result<_, _>>()?,
             pages: Pages::new(&setup.targets, authorities, meter.clone())?,
@@ -127,6 +132,7 @@ impl People {
             silence: Duration::from_secs_f64(clients.silence_seconds),
             backoff: Duration::from_secs_f64(clients.backoff_seconds),
             connect_timeout: Duration::from_secs_f64(clients.silence_seconds),
+            token: self.token_of(number),
             tls: self.tls.clone(),
             due: Some(due),
             meter: Some(self.meter.clone()),
@@ -137,6 +143,11 @@ impl People {
         self.members
             .lock()
             .push(Arc::new(Member::new(number, client, rooms)));
+    }
+
+    fn token_of(&self, number: u32) -> Option<String> {
+        let place = number as usize % self.tokens.len().max(1);
+        self.tokens.get(place).cloned()
     }
 
     /// Rooms that lie far apart, so that neighbours in one are strangers in another.
@@ -214,4 +225,14 @@ impl People {
         let _ = timeout_at(until, all_over).await;
         leaving.len() as u64
     }
+}
+
+/// The lines of a file of credentials.
+fn tokens(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let tokens: Vec<String> = lines.map(str::to_owned).collect();
+    ensure!(!tokens.is_empty(), "there is no credential in {}", file.display());
+    Ok(tokens)
 }
