@@ -20,6 +20,7 @@ pub mod rehearse;
 pub mod report;
 pub mod rolling;
 pub mod scenario;
+mod signals;
 pub mod smoke;
 pub mod stage;
 pub mod view;

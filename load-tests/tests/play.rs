@@ -235,10 +235,36 @@ async fn whoever_ends_it_early_has_a_report_and_nothing_is_left() {
     assert!(!passed(&report, "it was played to its end"), "{said}");
     assert!(passed(&report, "everybody left in good order"), "{said}");
     assert!(passed(&report, "nodes and clients ran to the end"), "{said}");
-    for gone in [node, worker] {
-        assert!(
-            rustix::process::test_kill_process(gone).is_err(),
-            "{gone:?} still runs"
-        );
+    assert!(is_gone(node).await && is_gone(worker).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cannot_wait_ends_it_at_once_and_nothing_is_left_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = ["run", "soak", "--connections", "20", "--processes", "1"];
+    let child = command(folder.path(), &line);
+    let id = child.id().unwrap();
+    let node = child_of(id, "--private-listen").await;
+    let worker = child_of(id, "worker").await;
+    let this = Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    // Without the node it does not get to its end in good order.
+    kill_process(node, Signal::STOP).unwrap();
+    for _ in 0..2 {
+        kill_process(this, Signal::INT).unwrap();
+        sleep(Duration::from_millis(300)).await;
     }
+    let output = ended(child).await;
+    assert_eq!(output.status.code(), Some(130));
+    assert!(is_gone(node).await && is_gone(worker).await);
+}
+
+/// Whether a process ends soon; whoever inherited it may have to take note first.
+async fn is_gone(process: Pid) -> bool {
+    for _ in 0..500 {
+        if rustix::process::test_kill_process(process).is_err() {
+            return true;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    false
 }

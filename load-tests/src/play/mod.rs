@@ -18,7 +18,8 @@ use crate::{
     fleet::{CONNECTIONS_OF_A_PROCESS, Fleet, FleetOptions},
     report::{self, Report, Run},
     scenario::{Fit, Scenario},
-    view::{self, View},
+    signals::cancelled_in_turn,
+    view::View,
 };
 pub use args::PlayArgs;
 use conduct::Conductor;
@@ -36,8 +37,12 @@ pub async fn run(scenario: &str, args: PlayArgs) -> anyhow::Result<ExitCode> {
     let scenario = Scenario::find(scenario)?.fitted(args.fit());
     let folder = args.folder(&scenario.name);
     say(&introduction(&scenario, &args));
-    let stop = stop_on_signals()?;
-    let report = Box::pin(play(scenario, &args, stop)).await?;
+    let [stop, abort] = cancelled_in_turn()?;
+    let report = tokio::select! {
+        report = Box::pin(play(scenario, &args, stop)) => report?,
+        // Whatever was started ends as it is dropped.
+        () = abort.cancelled() => return Ok(ExitCode::from(130)),
+    };
     say(&ending(&report, &folder)?);
     Ok(ExitCode::from(u8::from(!report.passed())))
 }
@@ -49,7 +54,8 @@ pub async fn run(scenario: &str, args: PlayArgs) -> anyhow::Result<ExitCode> {
 pub async fn play(scenario: Scenario, args: &PlayArgs, stop: CancellationToken) -> anyhow::Result<Report> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let nodes = if args.targets.is_empty() {
-        Some(Box::pin(Nodes::start(args)).await?)
+        let started = stop.run_until_cancelled(Box::pin(Nodes::start(args))).await;
+        Some(started.context("stopped before anything was played")??)
     } else {
         None
     };
@@ -123,29 +129,6 @@ fn ending(report: &Report, folder: &Path) -> anyhow::Result<String> {
         written.json.display(),
         written.junit.display()
     ))
-}
-
-/// Is cancelled by Ctrl-C or SIGTERM; a second one ends the process.
-pub(crate) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let stop = CancellationToken::new();
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        stopping.cancel();
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        view::restore();
-        std::process::exit(130);
-    });
-    Ok(stop)
 }
 
 impl PlayArgs {

@@ -16,12 +16,13 @@ pub(super) async fn find(args: &PlayArgs) -> anyhow::Result<PathBuf> {
     if let Some(program) = &args.node {
         return Ok(program.clone());
     }
-    // `cargo run -p load-tests` builds this program alone. Tests have built the node.
-    if let (Some(cargo), Some(folder), None, None) = (
+    // `cargo run -p load-tests` builds this program alone. Tests, which are other programs, have built the node.
+    let this = std::env::current_exe()?;
+    if let (Some("load-tests"), Some(cargo), Some(folder), None) = (
+        this.file_stem().and_then(|name| name.to_str()),
         std::env::var_os("CARGO"),
         std::env::var_os("CARGO_MANIFEST_DIR"),
         std::env::var_os("HUBBUB_TEST_NODE"),
-        std::env::var_os("NEXTEST"),
     ) {
         build(Path::new(&cargo), Path::new(&folder)).await?;
     }

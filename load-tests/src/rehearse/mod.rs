@@ -17,8 +17,8 @@ use tokio::time::sleep;
 
 use crate::{
     chaos::{Folder, say},
-    play::stop_on_signals,
     report::{self, Report},
+    signals::stop_on_signals,
 };
 
 pub(crate) use people::{Crew, People};

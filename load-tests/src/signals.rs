@@ -1,0 +1,34 @@
+//! Ctrl-C and SIGTERM.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Is cancelled by the first of them.
+///
+/// # Errors
+/// When the system does not let this process take them.
+pub(crate) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let [stop] = cancelled_in_turn()?;
+    Ok(stop)
+}
+
+/// The first of these is cancelled by the first signal, the next one by the next.
+///
+/// # Errors
+/// When the system does not let this process take them.
+pub(crate) fn cancelled_in_turn<const SIGNALS: usize>() -> anyhow::Result<[CancellationToken; SIGNALS]> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let tokens = std::array::from_fn(|_| CancellationToken::new());
+    let in_turn = tokens.clone();
+    tokio::spawn(async move {
+        for token in in_turn {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            token.cancel();
+        }
+    });
+    Ok(tokens)
+}
