@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM, and a terminal that is closed.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ pub(crate) fn stop_on_signals() -> anyhow::Result<CancellationToken> {
 pub(crate) fn cancelled_in_turn<const SIGNALS: usize>() -> anyhow::Result<[CancellationToken; SIGNALS]> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let tokens = std::array::from_fn(|_| CancellationToken::new());
     let in_turn = tokens.clone();
     tokio::spawn(async move {
@@ -26,6 +27,7 @@ pub(crate) fn cancelled_in_turn<const SIGNALS: usize>() -> anyhow::Result<[Cance
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
             token.cancel();
         }

@@ -15,7 +15,7 @@ use load_tests::{
     scenario::{BUILT_IN, Fit, Scenario},
     stage::node_program,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep, timeout},
@@ -101,6 +101,7 @@ fn command(folder: &std::path::Path, line: &[&str]) -> Child {
         .arg(folder)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .unwrap()
 }
@@ -218,23 +219,35 @@ async fn a_process_of_clients_that_dies_is_reported_and_the_others_play_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_ends_it_early_has_a_report_and_nothing_is_left() {
+    // Ctrl-C, and a terminal that is closed: both reach the whole group.
+    for signal in [Signal::INT, Signal::HUP] {
+        ended_early_by(signal).await;
+    }
+}
+
+async fn ended_early_by(signal: Signal) {
     let folder = tempfile::tempdir().unwrap();
-    let child = command(
-        folder.path(),
-        &["run", "soak", "--connections", "20", "--processes", "1"],
-    );
+    let line = "run mixed --postgres --connections 60 --processes 1 --check yes";
+    let line: Vec<&str> = line.split(' ').collect();
+    let child = command(folder.path(), &line);
     let id = child.id().unwrap();
     let node = child_of(id, "--private-listen").await;
     let worker = child_of(id, "worker").await;
     sleep(Duration::from_secs(2)).await;
-    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), Signal::INT).unwrap();
+    kill_process_group(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
     let output = ended(child).await;
     let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(1), "{signal:?}: {said}");
     let report = report::read(&folder.path().join("report.json")).unwrap();
     assert!(!passed(&report, "it was played to its end"), "{said}");
-    assert!(passed(&report, "everybody left in good order"), "{said}");
-    assert!(passed(&report, "nodes and clients ran to the end"), "{said}");
+    for name in [
+        "everybody has everything in the end",
+        "everybody left in good order",
+        "nodes and clients ran to the end",
+        "the checker finds nothing in what clients wrote down",
+    ] {
+        assert!(passed(&report, name), "{signal:?}: {name}: {said}");
+    }
     assert!(is_gone(node).await && is_gone(worker).await);
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, TcpListener},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -187,6 +188,8 @@ impl Postgres {
         watch
             .env("FOLDER", self.folder.path())
             .current_dir(self.folder.path());
+        // Ctrl-C in a terminal goes to the whole group: it must outlive those who use it.
+        watch.process_group(0);
         watch.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut watch = watch.spawn().context("cannot start Postgres")?;
         let orders = watch.stdin.take().context("the input of the watch")?;

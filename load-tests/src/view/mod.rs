@@ -18,7 +18,7 @@ use ratatui::{
     crossterm::{
         cursor::{Hide, Show},
         execute,
-        terminal::{EnterAlternateScreen, LeaveAlternateScreen},
+        terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen},
     },
 };
 
@@ -117,7 +117,8 @@ fn screen() -> io::Result<Box<Terminal<CrosstermBackend<io::Stdout>>>> {
     });
     let terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
     DRAWN.store(true, Ordering::SeqCst);
-    if let Err(error) = execute!(io::stdout(), EnterAlternateScreen, Hide) {
+    // Not every terminal gives an empty screen here.
+    if let Err(error) = execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All), Hide) {
         restore();
         return Err(error);
     }

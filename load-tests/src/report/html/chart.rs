@@ -8,7 +8,7 @@ use super::scale::{Scale, times};
 use crate::report::{Mark, PhaseReport, Point, Report, number};
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 250.0;
+const HEIGHT: f64 = 254.0;
 /// The plot inside the picture: left, right, top, bottom.
 const PLOT: (f64, f64, f64, f64) = (54.0, 618.0, 32.0, 224.0);
 /// Points of one line that are drawn at most.
@@ -368,7 +368,7 @@ fn grid(across: &Scale, up: &Scale, seconds: f64) -> Markup {
             @for tick in times(seconds, 7.0) {
                 @let x = round(across.place(tick));
                 line.tick x1=(x) x2=(x) y1=(PLOT.3) y2=(PLOT.3 + 4.0) {}
-                text.time x=(x) y=(PLOT.3 + 17.0) { (number::moment(tick)) }
+                text.time x=(x) y=(PLOT.3 + 21.0) { (number::moment(tick)) }
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 250.0;
+const HEIGHT: f64 = 254.0;
 const PLOT: (f64, f64, f64, f64) = (54.0, 606.0, 12.0, 224.0);
 /// Steps of a curve for each nine of the percentile.
 const STEPS: u32 = 12;
@@ -81,7 +81,7 @@ fn picture(curves: &[(Timing, &Histogram<u64>)]) -> Markup {
                 @for (at, name) in percentiles(nines) {
                     @let x = format!("{:.1}", across.place(at));
                     line x1=(x) x2=(x) y1=(PLOT.2) y2=(PLOT.3) {}
-                    text.time x=(x) y=(PLOT.3 + 17.0) { (name) }
+                    text.time x=(x) y=(PLOT.3 + 21.0) { (name) }
                 }
             }
             @for (at, (timing, histogram)) in curves.iter().enumerate() {
