@@ -1,7 +1,7 @@
 //! What a run has cost by what it did: the server's side, and the side that measures.
 
 use super::{
-    Report,
+    Report, Series,
     number::{self, ratio, real},
 };
 
@@ -29,12 +29,15 @@ impl Costs {
             let of_side = report.costs.iter().filter(|cost| cost.server == server);
             of_side.map(|cost| cost.cpu_seconds).sum()
         };
+        // Nodes come and go: what counts is what they held together.
         let bytes = |server: bool, prefix: &str| {
-            let of_side = report
+            let processes = report
                 .costs
                 .iter()
                 .filter(|cost| cost.server == server && cost.process.starts_with(prefix));
-            of_side.map(|cost| real(cost.resident_bytes)).sum()
+            let names: Vec<&str> = processes.map(|cost| cost.process.as_str()).collect();
+            let of = |series: &Series| series.name == "memory" && names.contains(&series.label.as_str());
+            most_at_once(report, of) * f64::from(1 << 20)
         };
         Self {
             server_cpu_seconds: cpu(true),
@@ -42,7 +45,7 @@ impl Costs {
             node_bytes: bytes(true, "node"),
             clients_bytes: bytes(false, ""),
             delivered: report.counts.delivered,
-            connections: most_connections(report),
+            connections: most_at_once(report, |series| series.name == "connections"),
         }
     }
 
@@ -76,7 +79,7 @@ impl Costs {
             ];
             lines.extend(
                 said(&sides, |value| format!("{} µs", number::short(value)))
-                    .map(|said| format!("processor time a delivery: {said}")),
+                    .map(|said| format!("Processor time a delivery: {said}")),
             );
         }
         if self.connections > 0.0 {
@@ -86,7 +89,7 @@ impl Costs {
             ];
             lines.extend(said(&sides, number::bytes).map(|said| {
                 let most = number::short(self.connections);
-                format!("memory a connection, all of it divided by {most} connections: {said}")
+                format!("Memory a connection, all of it divided by {most} connections: {said}")
             }));
         }
         lines
@@ -102,19 +105,22 @@ fn said(sides: &[(&str, f64)], text: impl Fn(f64) -> String) -> Option<String> {
     (!known.is_empty()).then(|| known.join(", "))
 }
 
-/// Over all nodes at one moment.
-fn most_connections(report: &Report) -> f64 {
-    let series: Vec<_> = report
-        .series
-        .iter()
-        .filter(|series| series.name == "connections")
-        .collect();
+/// The largest sum of these series at one moment. One that has had no point for some seconds is over.
+fn most_at_once(report: &Report, of: impl Fn(&Series) -> bool) -> f64 {
+    const OVER: f64 = 3.0;
+    let series: Vec<&Series> = report.series.iter().filter(|series| of(series)).collect();
     let mut times: Vec<f64> = series
         .iter()
         .flat_map(|series| series.points.iter().map(|point| point.0))
         .collect();
     times.sort_by(f64::total_cmp);
     times.dedup();
-    let at = |time: f64| -> f64 { series.iter().map(|series| series.at(time)).sum() };
-    times.into_iter().map(at).fold(0.0, f64::max)
+    let sum_at = |time: f64| -> f64 {
+        let there = series.iter().filter(|series| {
+            let last = series.points.last();
+            last.is_some_and(|last| time <= last.0 + OVER)
+        });
+        there.map(|series| series.at(time)).sum()
+    };
+    times.into_iter().map(sum_at).fold(0.0, f64::max)
 }

@@ -86,6 +86,12 @@ pub fn date(unix_ms: u64) -> String {
         .unwrap_or_default()
 }
 
+/// To sort names by: `node-10` comes behind `node-9`.
+pub fn natural(name: &str) -> (&str, u64) {
+    let word = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    (word, name[word.len()..].parse().unwrap_or(0))
+}
+
 /// A part of a whole; zero if there is no whole.
 pub fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
@@ -122,6 +128,13 @@ mod tests {
         assert_eq!(with_unit(12.0, "1/s"), "12.0/s");
         assert_eq!(bytes(3.0 * 1024.0 * 1024.0 * 1024.0), "3.00 GiB");
         assert_eq!(bytes(512.0), "0.500 KiB");
+    }
+
+    #[test]
+    fn names_are_sorted_by_their_numbers() {
+        let mut names = ["i-10", "i-9", "clients", "i-"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["clients", "i-", "i-9", "i-10"]);
     }
 
     #[test]

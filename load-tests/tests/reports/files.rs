@@ -113,5 +113,5 @@ fn the_table_keeps_apart_what_was_offered_committed_and_delivered() {
         "{text}"
     );
     assert!(text.contains("1,400 connections lost"), "{text}");
-    assert!(text.contains("processor time a delivery: server"), "{text}");
+    assert!(text.contains("Processor time a delivery: server"), "{text}");
 }

@@ -13,6 +13,8 @@ const HEIGHT: f64 = 254.0;
 const PLOT: (f64, f64, f64, f64) = (54.0, 618.0, 32.0, 224.0);
 /// Points of one line that are drawn at most.
 const POINTS: f64 = 400.0;
+/// Marks that are closer have no number of their own.
+const MARK_WIDTH: f64 = 15.0;
 /// Rows of the table beside a chart at most.
 const ROWS: usize = 24;
 
@@ -214,6 +216,8 @@ struct Data<'a> {
     /// Where the plot begins and ends, in the picture's own pixels.
     plot: (f64, f64),
     unit: &'a str,
+    /// Whether a line at zero is not there.
+    layers: bool,
     lines: Vec<(&'a str, Vec<Point>)>,
     marks: Vec<(f64, &'a str)>,
 }
@@ -231,6 +235,7 @@ impl<'a> Data<'a> {
             seconds,
             plot: (PLOT.0 / WIDTH, PLOT.1 / WIDTH),
             unit: &chart.unit,
+            layers: chart.form == Form::Layers,
             lines: lines.collect(),
             marks: report
                 .marks
@@ -345,13 +350,25 @@ fn fitting(name: &str, width: f64) -> Option<String> {
 }
 
 fn marks(marks: &[Mark], across: &Scale) -> Markup {
+    let mut numbered = f64::MIN;
+    let numbered: Vec<bool> = marks
+        .iter()
+        .map(|mark| {
+            let x = across.place(mark.at_s);
+            let space = x - numbered >= MARK_WIDTH;
+            if space {
+                numbered = x;
+            }
+            space
+        })
+        .collect();
     html! {
         @for (at, mark) in marks.iter().enumerate() {
             @let x = round(across.place(mark.at_s));
             g.mark.(tone(&mark.kind)) {
                 title { (at + 1) " · " (number::moment(mark.at_s)) " · " (mark.kind) ": " (mark.text) }
                 line x1=(x) x2=(x) y1=(PLOT.2) y2=(PLOT.3) {}
-                text x=(x) y=(PLOT.2 - 4.0) { (at + 1) }
+                @if numbered[at] { text x=(x) y=(PLOT.2 - 4.0) { (at + 1) } }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::chart::{Chart, Form, Line};
-use crate::report::{Report, Series};
+use crate::report::{Report, Series, number};
 
 /// Series that are known, in the order of their charts, with the order of their lines.
 const KNOWN: [(&str, &str, Form, &[&str]); 8] = [
@@ -26,7 +26,7 @@ const KNOWN: [(&str, &str, Form, &[&str]); 8] = [
         &[],
     ),
     ("memory", "Memory, by process", Form::Lines, &[]),
-    ("instances", "Instances", Form::Layers, &[]),
+    ("instances", "Instances", Form::Lines, &[]),
 ];
 
 /// All of them.
@@ -71,7 +71,7 @@ fn chart(name: &str, title: &str, form: Form, order: &[&str], mut series: Vec<&S
             .position(|known| *known == label)
             .unwrap_or(order.len())
     };
-    series.sort_by_key(|series| (rank(&series.label), series.label.as_str()));
+    series.sort_by_key(|series| (rank(&series.label), number::natural(&series.label)));
     let lines = series.iter().map(|series| Line {
         label: series.label.clone(),
         points: series.points.clone(),

@@ -45,7 +45,8 @@ for (const figure of document.querySelectorAll('figure[data-chart]')) {
     const rows = [row(moment(at))];
     for (const [label, points] of chart.lines) {
       const point = nearest(points, at);
-      if (point && Math.abs(point[0] - at) <= reach) rows.push(row(label, shown(point[1])));
+      const none = !point || Math.abs(point[0] - at) > reach || (chart.layers && point[1] === 0);
+      if (!none) rows.push(row(label, shown(point[1])));
     }
     for (const [when, text] of chart.marks) {
       if (Math.abs(when - at) <= chart.seconds / 100) {
@@ -59,7 +60,7 @@ for (const figure of document.querySelectorAll('figure[data-chart]')) {
     const x = event.clientX - box.left;
     const beside = x > box.width / 2 ? x - tip.offsetWidth - 14 : x + 14;
     tip.style.left = `${Math.max(0, Math.min(beside, box.width - tip.offsetWidth))}px`;
-    tip.style.top = `${svg.offsetTop + 24}px`;
+    tip.style.top = `${box.top - figure.getBoundingClientRect().top + 24}px`;
     const place = (left + part * (right - left)) * svg.viewBox.baseVal.width;
     cursor.setAttribute('x1', place);
     cursor.setAttribute('x2', place);

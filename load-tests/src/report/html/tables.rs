@@ -123,6 +123,8 @@ pub(super) fn meaning(timing: Timing) -> &'static str {
 /// What it cost, by process and by what was done.
 pub(super) fn costs(report: &Report) -> Markup {
     let costs = Costs::of(report);
+    let mut processes: Vec<_> = report.costs.iter().collect();
+    processes.sort_by_key(|cost| number::natural(&cost.process));
     html! {
         @if !report.costs.is_empty() {
             section {
@@ -133,7 +135,7 @@ pub(super) fn costs(report: &Report) -> Markup {
                         th scope="col" { "CPU seconds" } th scope="col" { "of one core" } th scope="col" { "most memory" }
                     } }
                     tbody {
-                        @for cost in &report.costs {
+                        @for cost in processes {
                             tr {
                                 th scope="row" { (cost.process) }
                                 td { (if cost.server { "server" } else { "clients" }) }
