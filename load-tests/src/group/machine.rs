@@ -100,13 +100,13 @@ impl Machine {
             }
     }
 
-    /// Boots it beside; `done` hears how it went.
+    /// Boots it beside; `done` hears how it went, unless it was taken out meanwhile.
     pub(super) fn boot(
         self: &Arc<Self>,
         balancer: Arc<HaProxy>,
         settings: GroupSettings,
         node: anyhow::Result<Node>,
-        done: impl FnOnce(&Self) + Send + 'static,
+        done: impl FnOnce(&Self, &Lifecycle) + Send + 'static,
     ) {
         let machine = Arc::clone(self);
         let booting = tokio::spawn(async move {
@@ -114,6 +114,10 @@ impl Machine {
                 Ok(()) => Lifecycle::InService(Instant::now()),
                 Err(error) => Lifecycle::Failed(format!("{error:#}")),
             };
+            if machine.stage() == Lifecycle::Pending {
+                // Before whoever waits for it goes on.
+                done(&machine, &stage);
+            }
             machine.stage.send_if_modified(|now| {
                 let still = *now == Lifecycle::Pending;
                 if still {
@@ -121,7 +125,6 @@ impl Machine {
                 }
                 still
             });
-            done(&machine);
         });
         *self.booting.lock() = Some(booting.abort_handle());
     }

@@ -181,12 +181,12 @@ impl Group {
         drop(state);
         let node = machine::node(&self.program, self.folder.path(), &name, &self.node_settings);
         let told = Arc::clone(&self.state);
-        let done = move |machine: &Machine| {
+        let done = move |machine: &Machine, stage: &Lifecycle| {
             let name = machine.name.clone();
-            let activity = match machine.stage() {
+            let activity = match stage {
                 Lifecycle::InService(at) => Activity::InService {
                     name,
-                    after: at - machine.launched,
+                    after: *at - machine.launched,
                 },
                 Lifecycle::Failed(why) => {
                     Activity::Failed(format!("{name} does not come into service: {why}"))

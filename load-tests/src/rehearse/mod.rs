@@ -42,7 +42,7 @@ pub struct RehearseArgs {
     #[arg(long, default_value_t = 20.0)]
     pub rate: f64,
     /// The most messages in a second to which the load is raised until the processors are busy.
-    #[arg(long, default_value_t = 600.0)]
+    #[arg(long, default_value_t = 1500.0)]
     pub busy_rate: f64,
     /// What is left out.
     #[arg(long, value_delimiter = ',')]
