@@ -29,7 +29,8 @@ impl<T: Serialize> SharedFrame<T> {
             Codec::Msgpack => &self.msgpack,
         };
         cell.get_or_init(|| match codec.encode(&self.frame) {
-            Ok(payload) => payload.into(),
+            // Who is behind may hold it for long: without what the encoder allocated too much.
+            Ok(payload) => payload.into_boxed_slice().into(),
             Err(error) => {
                 // No type of the protocol can fail to encode; an empty payload would break a client's decoder loudly.
                 tracing::error!(%error, "a frame could not be encoded");

@@ -1,8 +1,8 @@
 //! The outbox: what one connection is still to be sent, shared between the rooms that fill it and the pump that
 //! empties it.
 //!
-//! Pushing never awaits. The queue is bounded in bytes; at the bound nothing is dropped from it and nothing waits: the
-//! push of a room's events is refused, the room remembers how far it got ([`crate::room`]) and is called back when the
+//! Pushing never awaits. The queue is bounded in bytes of memory, the frames' own and what it takes to hold them
+//! ([`Outbox::FRAME_BYTES`]); at the bound nothing is dropped from it and nothing waits: the push of a room's events is refused, the room remembers how far it got ([`crate::room`]) and is called back when the
 //! queue has drained ([`Outbox::call_back`]). Answers to commands always fit, because the pump stops reading commands
 //! while the queue is at its bound or [`Outbox::MAX_UNACKED`] commands are unanswered.
 
@@ -28,7 +28,7 @@ pub struct Outbox {
 #[derive(Default)]
 struct Inner {
     queue: VecDeque<Bytes>,
-    /// Bytes in `queue` and bytes that the pump took and has not yet reported as written.
+    /// What the frames in `queue` cost, and those that the pump took and has not yet reported as written.
     unwritten_bytes: usize,
     unacked: usize,
     /// Of those, the ones whose answers may be large.
@@ -61,7 +61,7 @@ pub enum Pushed {
 pub struct Taken {
     /// Payloads, in order.
     pub frames: Vec<Bytes>,
-    /// Close the connection with this code once they are written.
+    /// Close the connection with this code once they are written: nothing is queued behind them.
     pub close: Option<CloseCode>,
 }
 
@@ -69,7 +69,11 @@ impl Outbox {
     /// Commands of one connection that may be unanswered before the pump stops reading.
     pub const MAX_UNACKED: usize = 64;
 
-    /// An empty outbox of at most `limit_bytes` that speaks `codec`.
+    /// What holding a frame costs beyond its payload, in bytes: its place in a queue that may be half empty, the count of
+    /// those who share it, and what the allocator adds. A queue of small frames is mostly this.
+    pub const FRAME_BYTES: usize = 96;
+
+    /// An empty outbox that holds at most `limit_bytes` and speaks `codec`.
     pub fn new(codec: Codec, limit_bytes: usize, metrics: Metrics) -> Self {
         Self {
             codec,
@@ -98,7 +102,7 @@ impl Outbox {
     pub fn answer(&self, frame: &ServerFrame) {
         match self.codec.encode(frame) {
             Ok(payload) => {
-                self.push_below(payload.into(), usize::MAX);
+                self.push_below(payload.into_boxed_slice().into(), usize::MAX);
             }
             Err(error) => {
                 tracing::error!(%error, "a frame could not be encoded; closing its connection");
@@ -134,15 +138,15 @@ impl Outbox {
         wake(waker);
     }
 
-    /// Calls `callback` as soon as the queue is below a quarter of its bound; at once if it is so already and `bytes`
-    /// fit. Dropped uncalled when the connection ends.
+    /// Calls `callback` as soon as the queue is below a quarter of its bound; at once if it is so already and a
+    /// frame of `bytes` fits. Dropped uncalled when the connection ends.
     pub fn call_back(&self, bytes: usize, callback: Callback) {
         {
             let mut inner = self.inner.lock();
             if inner.abandoned {
                 return;
             }
-            let fits = inner.unwritten_bytes.saturating_add(bytes) <= self.limit_bytes;
+            let fits = inner.unwritten_bytes.saturating_add(cost(bytes)) <= self.limit_bytes;
             if inner.unwritten_bytes > 0 && (!fits || inner.unwritten_bytes > self.limit_bytes / 4) {
                 inner.on_drained.push(callback);
                 return;
@@ -175,9 +179,9 @@ impl Outbox {
         wake(waker);
     }
 
-    /// Pump: takes all that is queued. `Pending` when there is nothing; the pump is then woken by the next push,
-    /// close, or change of [`Self::accepts_commands`].
-    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Taken> {
+    /// Pump: takes what is queued, `most` frames of it. `Pending` when there is nothing; the pump is then woken by the next
+    /// push, close, or change of [`Self::accepts_commands`].
+    pub fn poll_take(&self, most: usize, cx: &mut Context<'_>) -> Poll<Taken> {
         let mut inner = self.inner.lock();
         if inner.queue.is_empty() && inner.close.is_none() {
             if !inner
@@ -189,9 +193,15 @@ impl Outbox {
             }
             return Poll::Pending;
         }
+        let frames = if inner.queue.len() <= most {
+            // Together with its memory, which may be much after a time of lagging.
+            std::mem::take(&mut inner.queue).into()
+        } else {
+            inner.queue.drain(..most).collect()
+        };
         Poll::Ready(Taken {
-            frames: std::mem::take(&mut inner.queue).into(),
-            close: inner.close,
+            frames,
+            close: inner.close.filter(|_| inner.queue.is_empty()),
         })
     }
 
@@ -200,11 +210,11 @@ impl Outbox {
         self.inner.lock().pump = Some(cx.waker().clone());
     }
 
-    /// Pump: `bytes` of payload were handed to the socket. Calls back who waits for the queue to drain.
+    /// Pump: a frame of `bytes` was handed to the socket. Calls back who waits for the queue to drain.
     pub fn wrote(&self, bytes: usize) {
         let callbacks = {
             let mut inner = self.inner.lock();
-            inner.unwritten_bytes = inner.unwritten_bytes.saturating_sub(bytes);
+            inner.unwritten_bytes = inner.unwritten_bytes.saturating_sub(cost(bytes));
             if inner.on_drained.is_empty() || inner.unwritten_bytes > self.limit_bytes / 4 {
                 return;
             }
@@ -254,17 +264,22 @@ impl Outbox {
             if inner.abandoned || inner.close.is_some() {
                 return Pushed::Closed;
             }
-            if inner.unwritten_bytes > 0 && inner.unwritten_bytes.saturating_add(payload.len()) > limit_bytes
-            {
+            let cost = cost(payload.len());
+            if inner.unwritten_bytes > 0 && inner.unwritten_bytes.saturating_add(cost) > limit_bytes {
                 return Pushed::Full;
             }
-            inner.unwritten_bytes += payload.len();
+            inner.unwritten_bytes += cost;
             inner.queue.push_back(payload);
             inner.pump.take()
         };
         wake(waker);
         Pushed::Queued
     }
+}
+
+/// What a frame of `payload_bytes` counts.
+fn cost(payload_bytes: usize) -> usize {
+    payload_bytes.saturating_add(Outbox::FRAME_BYTES)
 }
 
 fn wake(waker: Option<Waker>) {

@@ -91,7 +91,7 @@ async fn echo(mut socket: Socket) {
                 return Poll::Ready(None);
             }
             let Poll::Ready(incoming) = socket.poll_read(cx) else {
-                if socket.has_output() && !socket.has_enough() {
+                if socket.has_output() && socket.room() > 0 {
                     // Reading may have produced a reply.
                     match socket.poll_write(cx, &mut |_| {}) {
                         Poll::Ready(Err(_)) => return Poll::Ready(None),

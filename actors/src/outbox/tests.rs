@@ -14,14 +14,22 @@ use protocol::{CloseCode, Codec, ErrorCode, ServerFrame};
 use super::{Outbox, Pushed};
 use crate::metrics::Metrics;
 
-const LIMIT: usize = 1_000;
+const LIMIT: usize = 10_000;
+/// More than is ever queued here.
+const ALL: usize = 1_000;
 
 fn outbox() -> Arc<Outbox> {
     Arc::new(Outbox::new(Codec::Json, LIMIT, Metrics::noop()))
 }
 
-fn frame(bytes: usize) -> Bytes {
-    vec![b'x'; bytes].into()
+/// A frame that costs so much.
+fn frame(cost: usize) -> Bytes {
+    vec![b'x'; cost - Outbox::FRAME_BYTES].into()
+}
+
+/// The socket took a frame of that cost.
+fn wrote(outbox: &Outbox, cost: usize) {
+    outbox.wrote(cost - Outbox::FRAME_BYTES);
 }
 
 /// A pump that counts how often it is woken.
@@ -45,12 +53,16 @@ impl Pump {
     }
 }
 
-/// The sizes of the frames that are queued, and the code to close with.
+/// What the frames that are queued cost, and the code to close with.
 fn take(outbox: &Outbox) -> (Vec<usize>, Option<CloseCode>) {
-    match outbox.poll_take(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(taken) => (taken.frames.iter().map(Bytes::len).collect(), taken.close),
+    match outbox.poll_take(ALL, &mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(taken) => (taken.frames.iter().map(cost).collect(), taken.close),
         Poll::Pending => (Vec::new(), None),
     }
+}
+
+fn cost(frame: &Bytes) -> usize {
+    frame.len() + Outbox::FRAME_BYTES
 }
 
 /// Counts the calls of the callbacks that it makes.
@@ -73,35 +85,57 @@ impl Calls {
 #[test]
 fn what_is_unwritten_counts_until_the_socket_has_it() {
     let outbox = outbox();
-    assert_eq!(outbox.push(frame(600)), Pushed::Queued);
-    assert_eq!(outbox.push(frame(400)), Pushed::Queued, "up to the bound");
-    assert_eq!(outbox.push(frame(1)), Pushed::Full);
+    assert_eq!(outbox.push(frame(6_000)), Pushed::Queued);
+    assert_eq!(outbox.push(frame(4_000)), Pushed::Queued, "up to the bound");
+    assert_eq!(outbox.push(frame(100)), Pushed::Full);
     assert_eq!(
         take(&outbox),
-        (vec![600, 400], None),
+        (vec![6_000, 4_000], None),
         "what was refused is not queued"
     );
-    assert_eq!(outbox.push(frame(1)), Pushed::Full, "taken is not written");
-    outbox.wrote(600);
-    assert_eq!(outbox.push(frame(601)), Pushed::Full);
-    assert_eq!(outbox.push(frame(600)), Pushed::Queued);
+    assert_eq!(outbox.push(frame(100)), Pushed::Full, "taken is not written");
+    wrote(&outbox, 6_000);
+    assert_eq!(outbox.push(frame(6_001)), Pushed::Full);
+    assert_eq!(outbox.push(frame(6_000)), Pushed::Queued);
 }
 
 #[test]
 fn an_empty_outbox_takes_a_frame_of_any_size() {
     let outbox = outbox();
     assert_eq!(outbox.push(frame(LIMIT * 5)), Pushed::Queued);
-    assert_eq!(outbox.push(frame(1)), Pushed::Full);
-    outbox.wrote(LIMIT * 5);
+    assert_eq!(outbox.push(frame(100)), Pushed::Full);
+    wrote(&outbox, LIMIT * 5);
     assert_eq!(outbox.push(frame(LIMIT)), Pushed::Queued);
+}
+
+#[test]
+fn many_small_frames_cost_what_holds_them() {
+    let outbox = outbox();
+    let queued = (0..ALL).filter(|_| outbox.push(Bytes::from_static(b"x")) == Pushed::Queued);
+    assert_eq!(queued.count(), LIMIT / (Outbox::FRAME_BYTES + 1));
+}
+
+#[test]
+fn a_pump_that_has_little_room_takes_a_part_and_closes_behind_the_last() {
+    let outbox = outbox();
+    for cost in [100, 200, 300] {
+        outbox.push(frame(cost));
+    }
+    outbox.close(CloseCode::Restarting);
+    let take = || match outbox.poll_take(2, &mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(taken) => (taken.frames.iter().map(cost).collect(), taken.close),
+        Poll::Pending => (Vec::new(), None),
+    };
+    assert_eq!(take(), (vec![100, 200], None));
+    assert_eq!(take(), (vec![300], Some(CloseCode::Restarting)));
 }
 
 #[test]
 fn what_may_be_lost_gets_half_the_room() {
     let outbox = outbox();
-    assert_eq!(outbox.push_droppable(frame(500)), Pushed::Queued);
-    assert_eq!(outbox.push_droppable(frame(1)), Pushed::Full);
-    assert_eq!(outbox.push(frame(500)), Pushed::Queued);
+    assert_eq!(outbox.push_droppable(frame(5_000)), Pushed::Queued);
+    assert_eq!(outbox.push_droppable(frame(100)), Pushed::Full);
+    assert_eq!(outbox.push(frame(5_000)), Pushed::Queued);
 }
 
 #[test]
@@ -113,9 +147,9 @@ fn answers_always_fit_and_stop_the_reading_of_commands() {
     outbox.refuse(Some(1), ErrorCode::NotFound, "there is no such thing", None);
     let (frames, _) = take(&outbox);
     assert_eq!(frames.len(), 2, "the answer is behind the frame");
-    outbox.wrote(frames[0]);
+    wrote(&outbox, frames[0]);
     assert!(outbox.accepts_commands());
-    outbox.wrote(frames[1]);
+    wrote(&outbox, frames[1]);
     assert_eq!(
         outbox.push(frame(LIMIT)),
         Pushed::Queued,
@@ -139,17 +173,18 @@ fn unanswered_commands_are_bounded() {
 fn callbacks_wait_for_a_quarter_and_come_once() {
     let outbox = outbox();
     let calls = Calls::default();
-    outbox.push(frame(250));
+    outbox.push(frame(2_500));
     outbox.call_back(1, calls.callback());
     assert_eq!(calls.count(), 1, "at once when it is drained already");
-    outbox.push(frame(750));
+    outbox.push(frame(7_300));
+    outbox.push(frame(200));
     outbox.call_back(1, calls.callback());
     outbox.call_back(1, calls.callback());
-    outbox.wrote(749);
+    wrote(&outbox, 7_300);
     assert_eq!(calls.count(), 1);
-    outbox.wrote(1);
+    wrote(&outbox, 200);
     assert_eq!(calls.count(), 3, "everybody who waited");
-    outbox.wrote(250);
+    wrote(&outbox, 2_500);
     assert_eq!(calls.count(), 3);
 }
 
@@ -162,9 +197,9 @@ fn a_callback_may_fill_the_outbox_again() {
         1,
         Box::new(move || assert_eq!(again.push(frame(LIMIT)), Pushed::Queued)),
     );
-    outbox.wrote(LIMIT);
+    wrote(&outbox, LIMIT);
     assert_eq!(take(&outbox).0, [LIMIT, LIMIT]);
-    assert_eq!(outbox.push(frame(1)), Pushed::Full);
+    assert_eq!(outbox.push(frame(100)), Pushed::Full);
 }
 
 #[test]
@@ -172,17 +207,17 @@ fn the_pump_is_woken_once_however_much_is_pushed() {
     let outbox = outbox();
     let (pump, waker) = Pump::new();
     let cx = &mut Context::from_waker(&waker);
-    assert!(outbox.poll_take(cx).is_pending());
-    outbox.push(frame(1));
-    outbox.push(frame(1));
+    assert!(outbox.poll_take(ALL, cx).is_pending());
+    outbox.push(frame(100));
+    outbox.push(frame(100));
     outbox.answer(&ServerFrame::Pong { id: None, time: 0 });
     assert_eq!(pump.woken(), 1);
-    assert!(outbox.poll_take(cx).is_ready());
-    outbox.push(frame(1));
+    assert!(outbox.poll_take(ALL, cx).is_ready());
+    outbox.push(frame(100));
     assert_eq!(pump.woken(), 1, "a pump that does not wait is not woken");
-    assert!(outbox.poll_take(cx).is_ready());
-    assert!(outbox.poll_take(cx).is_pending());
-    outbox.push(frame(1));
+    assert!(outbox.poll_take(ALL, cx).is_ready());
+    assert!(outbox.poll_take(ALL, cx).is_pending());
+    outbox.push(frame(100));
     assert_eq!(pump.woken(), 2);
 }
 
@@ -190,7 +225,7 @@ fn the_pump_is_woken_once_however_much_is_pushed() {
 fn a_pump_that_waits_for_the_socket_is_woken_by_what_it_asked_for() {
     let outbox = outbox();
     let (pump, waker) = Pump::new();
-    outbox.push(frame(1));
+    outbox.push(frame(100));
     outbox.register(&Context::from_waker(&waker));
     outbox.push(frame(LIMIT));
     assert_eq!(pump.woken(), 0, "what is refused is no change");
@@ -205,10 +240,18 @@ fn answers_wake_a_pump_that_was_at_the_limit_of_commands() {
     for _ in 0..Outbox::MAX_UNACKED {
         outbox.begin_command(false);
     }
-    assert!(outbox.poll_take(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        outbox
+            .poll_take(ALL, &mut Context::from_waker(&waker))
+            .is_pending()
+    );
     outbox.end_command(false);
     assert_eq!(pump.woken(), 1);
-    assert!(outbox.poll_take(&mut Context::from_waker(&waker)).is_pending());
+    assert!(
+        outbox
+            .poll_take(ALL, &mut Context::from_waker(&waker))
+            .is_pending()
+    );
     outbox.end_command(false);
     assert_eq!(pump.woken(), 1, "it was reading already");
 }
@@ -216,14 +259,14 @@ fn answers_wake_a_pump_that_was_at_the_limit_of_commands() {
 #[test]
 fn the_first_close_counts_and_nothing_comes_behind_it() {
     let outbox = outbox();
-    outbox.push(frame(7));
+    outbox.push(frame(700));
     outbox.close(CloseCode::SlowConsumer);
     outbox.close(CloseCode::Restarting);
-    assert_eq!(outbox.push(frame(1)), Pushed::Closed);
-    assert_eq!(outbox.push_droppable(frame(1)), Pushed::Closed);
+    assert_eq!(outbox.push(frame(100)), Pushed::Closed);
+    assert_eq!(outbox.push_droppable(frame(100)), Pushed::Closed);
     outbox.answer(&ServerFrame::Pong { id: None, time: 0 });
     assert!(!outbox.accepts_commands());
-    assert_eq!(take(&outbox), (vec![7], Some(CloseCode::SlowConsumer)));
+    assert_eq!(take(&outbox), (vec![700], Some(CloseCode::SlowConsumer)));
     assert_eq!(take(&outbox), (vec![], Some(CloseCode::SlowConsumer)));
 }
 
@@ -238,8 +281,8 @@ fn an_abandoned_outbox_keeps_nothing_and_calls_nobody() {
     outbox.abandon();
     assert!(payload.is_unique(), "the queue is freed");
     assert_eq!(Arc::strong_count(&calls.0), 1, "the callback is freed");
-    outbox.wrote(LIMIT);
+    wrote(&outbox, LIMIT);
     outbox.call_back(1, calls.callback());
     assert_eq!(calls.count(), 0);
-    assert_eq!(outbox.push(frame(1)), Pushed::Closed);
+    assert_eq!(outbox.push(frame(100)), Pushed::Closed);
 }

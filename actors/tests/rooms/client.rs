@@ -66,7 +66,7 @@ impl Client {
 
     pub(crate) async fn next(&mut self) -> ServerFrame {
         while self.inbox.is_empty() {
-            let taking = poll_fn(|cx| self.outbox.poll_take(cx));
+            let taking = poll_fn(|cx| self.outbox.poll_take(usize::MAX, cx));
             let taken = timeout(PATIENCE, taking).await.expect("a frame comes");
             assert_eq!(taken.close, None, "the connection is not closed over a room");
             for payload in taken.frames {

@@ -29,6 +29,8 @@ use crate::{
 /// How often a client looks for what it might do while something is to be done, and while there is nothing.
 const TICK: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(500);
+/// Frames that a client's socket takes before it takes from the outbox again.
+const TAKEN_AT_ONCE: usize = 4;
 
 pub(crate) struct Client {
     pub(crate) index: usize,
@@ -159,7 +161,7 @@ impl Client {
             let stalled = self.state.lock().stalled_until_ms > world.now_ms();
             tokio::select! {
                 biased;
-                taken = poll_fn(|cx| pump.0.poll_take(cx)), if !stalled => {
+                taken = poll_fn(|cx| pump.0.poll_take(TAKEN_AT_ONCE, cx)), if !stalled => {
                     if !self.take(&outbox, taken) {
                         return;
                     }

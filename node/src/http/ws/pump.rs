@@ -142,8 +142,9 @@ impl Pump {
     fn poll_outgoing(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, End> {
         let outbox = Arc::clone(&self.start.outbox);
         loop {
-            if !self.socket.has_enough()
-                && let Poll::Ready(taken) = outbox.poll_take(cx)
+            let room = self.socket.room();
+            if room > 0
+                && let Poll::Ready(taken) = outbox.poll_take(room, cx)
             {
                 taken
                     .frames
@@ -158,14 +159,13 @@ impl Pump {
                 return Ok(false);
             }
             let mut wrote = false;
-            let mut progress = |bytes: usize| {
+            let mut progress = |frame: Option<usize>| {
                 wrote = true;
-                outbox.wrote(bytes);
-                self.start
-                    .system
-                    .metrics()
-                    .socket_written_bytes()
-                    .increment(bytes as u64);
+                if let Some(bytes) = frame {
+                    outbox.wrote(bytes);
+                    let written = self.start.system.metrics().socket_written_bytes();
+                    written.increment(bytes as u64);
+                }
             };
             let written = self.socket.poll_write(cx, &mut progress);
             if wrote {
@@ -194,7 +194,7 @@ impl Pump {
         loop {
             let paused = now < self.read_again_at
                 || !self.start.outbox.accepts_commands()
-                || (blocked && self.socket.has_enough());
+                || (blocked && self.socket.room() == 0);
             if paused {
                 // Who is made to wait is not to blame for silence.
                 self.last_sign = now;
@@ -348,7 +348,7 @@ impl Pump {
             outbox, registered, ..
         } = self.start;
         if let End::Close(code) = end {
-            if let Poll::Ready(taken) = poll_fn(|cx| Poll::Ready(outbox.poll_take(cx))).await {
+            if let Poll::Ready(taken) = poll_fn(|cx| Poll::Ready(outbox.poll_take(usize::MAX, cx))).await {
                 taken
                     .frames
                     .into_iter()

@@ -64,8 +64,8 @@ struct Segment {
     header: [u8; 10],
     header_bytes: usize,
     payload: Bytes,
-    /// The bytes to report as written when the segment is: those that the outbox counts.
-    counted: usize,
+    /// Whether it is one of the outbox's frames.
+    counted: bool,
 }
 
 /// The TCP connection; what tungstenite writes is kept aside.
@@ -106,7 +106,7 @@ impl Socket {
     /// Queues a ping.
     pub(super) fn queue_ping(&mut self) {
         self.outgoing.push_back(Segment {
-            counted: 0,
+            counted: false,
             ..Segment::new(0x89, Bytes::new())
         });
     }
@@ -116,7 +116,7 @@ impl Socket {
         let mut payload = code.as_u16().to_be_bytes().to_vec();
         payload.extend_from_slice(code.reason().as_bytes());
         self.outgoing.push_back(Segment {
-            counted: 0,
+            counted: false,
             ..Segment::new(0x88, payload.into())
         });
     }
@@ -126,17 +126,17 @@ impl Socket {
         !self.outgoing.is_empty() || !self.websocket.get_ref().replies.is_empty()
     }
 
-    /// Whether so much is queued that taking more from the outbox would only hide it from the outbox's bound.
-    pub(super) fn has_enough(&self) -> bool {
-        self.outgoing.len() >= FRAMES_AT_ONCE
+    /// How many more frames are of use at the moment. A frame costs less while it is in the outbox.
+    pub(super) fn room(&self) -> usize {
+        FRAMES_AT_ONCE.saturating_sub(self.outgoing.len())
     }
 
-    /// Writes what is queued. Ready when all is written, or the connection is gone. `progress` is told the counted bytes
-    /// of every frame that is written whole.
+    /// Writes what is queued. Ready when all is written, or the connection is gone. `progress` is called whenever the peer
+    /// takes something, with the payload's bytes where that completes one of the outbox's frames.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
-        progress: &mut impl FnMut(usize),
+        progress: &mut impl FnMut(Option<usize>),
     ) -> Poll<io::Result<()>> {
         loop {
             self.queue_replies();
@@ -164,17 +164,17 @@ impl Socket {
         }
     }
 
-    fn advance(&mut self, bytes: usize, progress: &mut impl FnMut(usize)) {
+    fn advance(&mut self, bytes: usize, progress: &mut impl FnMut(Option<usize>)) {
         self.written += bytes;
         while let Some(segment) = self.outgoing.front() {
             let length = segment.header_bytes + segment.payload.len();
             if self.written < length {
                 // Progress within a large frame is progress, too.
-                progress(0);
+                progress(None);
                 return;
             }
             self.written -= length;
-            progress(segment.counted);
+            progress(segment.counted.then_some(segment.payload.len()));
             self.outgoing.pop_front();
         }
     }
@@ -276,7 +276,7 @@ impl Segment {
             header,
             header_bytes,
             payload,
-            counted: length,
+            counted: true,
         }
     }
 
@@ -286,7 +286,7 @@ impl Segment {
             header: [0; 10],
             header_bytes: 0,
             payload: bytes,
-            counted: 0,
+            counted: false,
         }
     }
 }
