@@ -17,6 +17,7 @@ use load_tests::{
 };
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
+    io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     time::{Instant, sleep, timeout},
 };
@@ -62,6 +63,42 @@ async fn every_built_in_scenario_can_be_played() {
             "{name}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_as_large_as_a_message_may_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = Command::new(node_program().unwrap())
+        .args(["--listen", "127.0.0.1:0", "--private-listen", "127.0.0.1:0"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+    let address = loop {
+        let line = lines.next_line().await.unwrap().expect("where it listens");
+        if let Some(address) = line.strip_prefix("listening on http://") {
+            break address.to_owned();
+        }
+    };
+    let mut scenario = Scenario::find("rooms").unwrap().fitted(Fit {
+        connections: Some(20),
+        messages_per_second: Some(30.0),
+        seconds: Some(2.0),
+    });
+    scenario.talk.uploads = 1.0;
+    let args = args(&["--check", "yes", "--target", &format!("ws://{address}/ws")]);
+    let report = Box::pin(play(scenario, &args, CancellationToken::new()))
+        .await
+        .unwrap();
+    assert!(failed(&report).is_empty(), "{:#?}", report.checks);
+    let counts = &report.counts;
+    assert_eq!(counts.committed, counts.offered, "{counts:?}");
+    assert!(counts.committed > 10, "{counts:?}");
+    let files = std::fs::read_dir(folder.path().join("hubbub-data")).unwrap();
+    let stored: u64 = files.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(stored > counts.committed * 15_000, "{stored} bytes of {counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,10 @@ use crate::{
     measure::stamp,
 };
 
+/// A log or a file that somebody puts into a room: as much as a message may be (`protocol::limits::MAX_TEXT_BYTES`), less the
+/// stamp.
+const UPLOAD_BYTES: usize = 16_000;
+
 type Activity = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Act = fn(&Arc<People>, &mut Rng, Instant);
 
@@ -51,18 +55,25 @@ fn write(people: &Arc<People>, rng: &mut Rng, due: Instant) {
     };
     let talk = &people.setup.scenario.talk;
     let number = people.next_said();
-    let padding = "la ".repeat(rng.usize(0..=talk.text_bytes / 3));
-    let text = format!("{number} by {}: {padding}", member.number);
-    let text: Arc<str> = stamp(people.clock().of(due.into_std()), text.trim_end()).into();
+    let due_at = people.clock().of(due.into_std());
+    let begin = format!("{number} by {}:", member.number);
+    let text = |bytes: usize| -> Arc<str> {
+        let rest = bytes.saturating_sub(begin.len()) / 3;
+        stamp(due_at, &format!("{begin}{}", " la".repeat(rest))).into()
+    };
+    let length = rng.usize(0..=talk.text_bytes);
     let chance = rng.f64();
-    let what = if chance < talk.edits {
-        What::EditLast(text)
-    } else if chance < talk.edits + talk.deletes {
+    let of = |share: f64, before: f64| (before..before + share).contains(&chance);
+    let what = if of(talk.edits, 0.0) {
+        What::EditLast(text(length))
+    } else if of(talk.deletes, talk.edits) {
         What::DeleteLast
-    } else if chance < talk.edits + talk.deletes + talk.reactions {
+    } else if of(talk.reactions, talk.edits + talk.deletes) {
         What::React(if rng.bool() { "+1" } else { "♥" }.into(), rng.u32(0..4) > 0)
+    } else if of(talk.uploads, talk.edits + talk.deletes + talk.reactions) {
+        What::Say(text(UPLOAD_BYTES))
     } else {
-        What::Say(text)
+        What::Say(text(length))
     };
     member.client.order(Order::Write(Write {
         room: room.clone(),

@@ -179,7 +179,8 @@ impl Kept {
         for (policy, reading) in policies.iter().zip(readings.now()) {
             if let Some(reading) = reading {
                 let label = policy.metric.to_string();
-                recording.value("mean of instances", &label, "", reading.mean);
+                let of_target = reading.mean / policy.target * 100.0;
+                recording.value("share of the policy's target", &label, "%", of_target);
             }
         }
     }

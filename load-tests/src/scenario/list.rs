@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 
-use super::{BUILT_IN, Scenario, built_in};
+use super::{BUILT_IN, Scenario, built_in, built_in::COMMANDS};
 
 /// Lists the built-in scenarios, or prints the one with this name.
 ///
@@ -24,11 +24,15 @@ pub fn list(name: Option<&str>) -> anyhow::Result<ExitCode> {
         let scenario = Scenario::parse(text)?;
         writeln!(
             out,
-            "{name:<8} {} connections, {:.0} s. {}",
+            "{name:<9} {} connections, {:.0} s. {}",
             scenario.most_connections(),
             scenario.seconds(),
             scenario.description
         )?;
+    }
+    writeln!(out, "Commands of their own:")?;
+    for (name, command) in COMMANDS {
+        writeln!(out, "{name:<9} {command} --help")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -16,6 +16,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use built_in::COMMANDS;
 pub use built_in::{BUILT_IN, built_in};
 pub use fit::Fit;
 pub use list::list;
@@ -128,6 +129,9 @@ pub struct Talk {
     /// Share of reactions.
     #[serde(deserialize_with = "checked::share")]
     pub reactions: f64,
+    /// Share of uploads: a log or a file, put into the room as a text of 16,000 bytes.
+    #[serde(deserialize_with = "checked::share")]
+    pub uploads: f64,
     /// Notices that somebody types, for each thing that is written.
     #[serde(deserialize_with = "checked::amount")]
     pub typing: f64,
@@ -155,6 +159,7 @@ impl Default for Talk {
             edits: 0.0,
             deletes: 0.0,
             reactions: 0.0,
+            uploads: 0.0,
             typing: 0.0,
             reads: 0.0,
             history: 0.0,
@@ -188,6 +193,9 @@ impl Scenario {
     /// # Errors
     /// When there is neither, or the file is no scenario; with the line.
     pub fn find(name_or_file: &str) -> anyhow::Result<Self> {
+        if let Some((_, command)) = COMMANDS.iter().find(|(name, _)| *name == name_or_file) {
+            anyhow::bail!("`{name_or_file}` is a command of its own: {command}");
+        }
         match built_in(name_or_file) {
             Some(text) => Self::parse(text),
             None => Self::read(Path::new(name_or_file)),
