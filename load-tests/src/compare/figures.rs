@@ -8,6 +8,9 @@ use crate::{
     },
 };
 
+/// The name of the figure of all checks together.
+pub(super) const CHECKS: &str = "checks that held";
+
 /// What is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
@@ -28,7 +31,7 @@ pub enum Verdict {
     Better,
     /// Within it.
     Same,
-    /// One of the two has no such figure, or it is not for this to say.
+    /// The first run has no such figure, or it is not for this to say.
     Shown,
 }
 
@@ -54,10 +57,14 @@ impl Figure {
         (before > 0.0).then(|| after / before)
     }
 
-    /// Worse or better by more than `threshold` times; latencies only by `floor_ms` at least.
+    /// Worse or better by more than `threshold` times; latencies only by `floor_ms` at least. What is not there any more is
+    /// worse: nothing was delivered, or nobody came back.
     pub fn verdict(&self, threshold: f64, floor_ms: f64) -> Verdict {
-        let (Some(before), Some(after)) = (self.before, self.after) else {
-            return Verdict::Shown;
+        let (before, after) = match (self.before, self.after) {
+            (None, _) => return Verdict::Shown,
+            (Some(_), None) if self.better != Better::Neither => return Verdict::Worse,
+            (Some(_), None) => return Verdict::Shown,
+            (Some(before), Some(after)) => (before, after),
         };
         let (good, bad) = match self.better {
             Better::Less => (before, after),
@@ -81,12 +88,12 @@ impl Figure {
     }
 }
 
-/// All figures that at least one of two runs has.
+/// All figures that at least one of two runs has; what both have none of is left out.
 pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
     let mut all = Vec::new();
     let mut figure = |name: &str, unit, better, of: &dyn Fn(&Report) -> Option<f64>| {
         let (before, after) = (of(before), of(after));
-        if before.is_some() || after.is_some() {
+        if before.or(after).is_some() && (before, after) != (Some(0.0), Some(0.0)) {
             all.push(Figure {
                 name: name.to_owned(),
                 unit,
@@ -96,7 +103,7 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
             });
         }
     };
-    figure("checks that held", "%", Better::More, &checks);
+    figure(CHECKS, "%", Better::More, &checks);
     figure("offered", "1/s", Better::Neither, &|report| {
         rate(report, report.counts.offered)
     });
@@ -105,7 +112,7 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
     });
     figure("committed of offered", "%", Better::More, &|report| {
         let counts = &report.counts;
-        known(100.0 * ratio(real(counts.committed), real(counts.offered)))
+        (counts.offered > 0).then(|| 100.0 * ratio(real(counts.committed), real(counts.offered)))
     });
     figure("delivered", "1/s", Better::More, &|report| {
         rate(report, report.counts.delivered)
@@ -113,7 +120,13 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
     for timing in Timing::ALL {
         for (label, quantile) in [("p50", 0.5), ("p99", 0.99)] {
             let name = format!("{} {label}", timing.name());
-            figure(&name, "ms", Better::Less, &|report| {
+            // Where nobody was cut off there is nobody to come back: that is no loss.
+            let better = if timing == Timing::Reconnect && after.counts.lost == 0 {
+                Better::Neither
+            } else {
+                Better::Less
+            };
+            figure(&name, "ms", better, &|report| {
                 report.latencies.quantile_ms(timing, quantile)
             });
         }
@@ -143,12 +156,13 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
     all
 }
 
+/// A cost is 0 where it is not known.
 fn known(value: f64) -> Option<f64> {
     (value > 0.0).then_some(value)
 }
 
 fn rate(report: &Report, count: u64) -> Option<f64> {
-    known(ratio(real(count), report.run.seconds))
+    (report.run.seconds > 0.0).then(|| ratio(real(count), report.run.seconds))
 }
 
 /// Those that held, of a hundred.

@@ -1,5 +1,6 @@
 //! Two runs held against each other: what became better, what became worse, and whether they can be compared at all.
 
+mod checks;
 mod figures;
 mod same;
 
@@ -7,6 +8,7 @@ use std::{fmt::Write as _, path::PathBuf, process::ExitCode};
 
 use comfy_table::presets;
 
+pub use checks::{Changed, changed};
 pub use figures::{Better, Figure, Verdict, figures};
 pub use same::differences;
 
@@ -18,9 +20,10 @@ use crate::{
 /// Differences between latencies below this are no difference, in milliseconds.
 const FLOOR_MS: f64 = 1.0;
 
-/// Compares two runs by their reports: latencies, throughput, processor time and memory, as ratios.
+/// Compares two runs by their reports: checks one by one; latencies, throughput, processor time and memory as ratios.
 ///
-/// The exit code is 0 when nothing is worse than the threshold, 1 when something is, and 2 when the two cannot be compared.
+/// The exit code is 0 when nothing is worse than the threshold and every check that held still does, 1 when it is not so, and
+/// 2 when the two cannot be compared.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -35,7 +38,7 @@ pub struct CompareArgs {
     /// How many times as bad a figure may be.
     #[arg(long, default_value_t = 1.10, value_parser = above_one)]
     pub threshold: f64,
-    /// Judge only figures whose name begins so; as often as needed.
+    /// Judge only figures and checks whose name begins so; as often as needed.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Latencies that differ by less are the same, in milliseconds.
@@ -94,23 +97,27 @@ pub fn compare(before: &Report, after: &Report, args: &CompareArgs) -> Compariso
         text.push('\n');
     }
     let mut figures = figures(before, after);
+    let mut checks = changed(before, after);
     if !args.only.is_empty() {
         let names: Vec<String> = figures.iter().map(|figure| figure.name.clone()).collect();
-        figures.retain(|figure| {
-            args.only
-                .iter()
-                .any(|only| figure.name.starts_with(only.as_str()))
-        });
-        if figures.is_empty() {
+        let wanted = |name: &str| args.only.iter().any(|only| name.starts_with(only.as_str()));
+        figures.retain(|figure| wanted(&figure.name));
+        // Whoever asks for all checks asks for each.
+        checks.retain(|check| wanted(figures::CHECKS) || wanted(&check.name));
+        if figures.is_empty() && checks.is_empty() {
             let _ = writeln!(text, "No figure has such a name. There are: {}", names.join(", "));
             return Comparison { text, code: 2 };
         }
     }
-    let worse: Vec<&Figure> = figures
+    let broken = checks.iter().filter(|check| check.verdict() == Verdict::Worse);
+    let smaller = figures
         .iter()
-        .filter(|figure| figure.verdict(args.threshold, args.floor_ms) == Verdict::Worse)
+        .filter(|figure| figure.verdict(args.threshold, args.floor_ms) == Verdict::Worse);
+    let worse: Vec<&str> = broken
+        .map(|check| check.name.as_str())
+        .chain(smaller.map(|figure| figure.name.as_str()))
         .collect();
-    let _ = writeln!(text, "{}\n", shown(&figures, args));
+    let _ = writeln!(text, "{}\n", shown(&checks, &figures, args));
     let _ = writeln!(text, "{}", conclusion(&worse, args.threshold));
     Comparison {
         text,
@@ -136,18 +143,28 @@ fn heading(before: &Report, after: &Report, markdown: bool) -> String {
     text
 }
 
-fn shown(figures: &[Figure], args: &CompareArgs) -> String {
+fn shown(checks: &[Changed], figures: &[Figure], args: &CompareArgs) -> String {
     let mut table = table::numbers(&["", "before", "after", "after/before", ""]);
     if args.markdown {
         table.load_style(presets::ASCII_MARKDOWN);
     }
+    let word = |verdict| match verdict {
+        Verdict::Worse => "WORSE",
+        Verdict::Better => "better",
+        Verdict::Same => "",
+        Verdict::Shown => "not judged",
+    };
+    for check in checks {
+        table.add_row(vec![
+            check.name.clone(),
+            Changed::text(check.before).to_owned(),
+            Changed::text(check.after).to_owned(),
+            "–".to_owned(),
+            word(check.verdict()).to_owned(),
+        ]);
+    }
     for figure in figures {
-        let verdict = match figure.verdict(args.threshold, args.floor_ms) {
-            Verdict::Worse => "WORSE",
-            Verdict::Better => "better",
-            Verdict::Same => "",
-            Verdict::Shown => "not judged",
-        };
+        let verdict = word(figure.verdict(args.threshold, args.floor_ms));
         table.add_row(vec![
             figure.name.clone(),
             figure.text(figure.before),
@@ -159,13 +176,15 @@ fn shown(figures: &[Figure], args: &CompareArgs) -> String {
     table.trim_fmt()
 }
 
-fn conclusion(worse: &[&Figure], threshold: f64) -> String {
+fn conclusion(worse: &[&str], threshold: f64) -> String {
     let percent = (threshold - 1.0) * 100.0;
     if worse.is_empty() {
-        return format!("Nothing is worse by more than {percent:.0} %.");
+        return format!("Nothing is worse by more than {percent:.0} %, and every check that held holds.");
     }
-    let names: Vec<&str> = worse.iter().map(|figure| figure.name.as_str()).collect();
-    format!("Worse by more than {percent:.0} %: {}.", names.join(", "))
+    format!(
+        "Worse by more than {percent:.0} %, or broken: {}.",
+        worse.join(", ")
+    )
 }
 
 fn above_one(text: &str) -> Result<f64, String> {

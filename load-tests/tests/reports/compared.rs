@@ -3,8 +3,8 @@
 use std::{path::Path, process::Command};
 
 use load_tests::{
-    measure::Counts,
-    report::{self, Report},
+    measure::{Counts, Latencies},
+    report::{self, Check, Report},
 };
 
 use super::fixture;
@@ -83,6 +83,79 @@ fn less_throughput_and_failed_checks_are_worse() {
         assert!(row(&text, name).contains("WORSE"), "{name}: {text}");
     }
     assert!(row(&text, "committed").starts_with('|'), "{text}");
+}
+
+#[test]
+fn one_check_that_breaks_among_many_is_worse_whatever_the_threshold() {
+    let mut before = fixture::report(1.0);
+    before.checks = (1..=14)
+        .map(|number| Check::new(&format!("promise {number:02}"), true, ""))
+        .collect();
+    let mut after = before.clone();
+    after.checks[4].passed = false;
+    let (code, text) = compare(&before, &after, &["--threshold", "5"]);
+    assert_eq!(code, 1, "{text}");
+    let broke = row(&text, "promise 05");
+    assert!(
+        broke.contains("held") && broke.contains("failed") && broke.contains("WORSE"),
+        "{text}"
+    );
+    assert!(!text.contains("promise 06"), "{text}");
+    // Nor may a check go away; one that comes to hold is better, and one that is new is not judged.
+    after.checks.remove(4);
+    let (code, text) = compare(&before, &after, &[]);
+    assert!(code == 1 && row(&text, "promise 05").contains("WORSE"), "{text}");
+    let (code, text) = compare(&after, &before, &[]);
+    assert!(
+        code == 0 && row(&text, "promise 05").contains("not judged"),
+        "{text}"
+    );
+    // Who asks for other figures is not told of it.
+    assert_eq!(compare(&before, &after, &["--only", "ack"]).0, 0);
+    assert_eq!(compare(&before, &after, &["--only", "checks"]).0, 1);
+}
+
+#[test]
+fn what_falls_to_nothing_is_worse() {
+    let before = fixture::report(1.0);
+    let mut after = before.clone();
+    after.counts = Counts {
+        committed: 0,
+        delivered: 0,
+        ..before.counts
+    };
+    after.latencies = Latencies::default();
+    let (code, text) = compare(&before, &after, &[]);
+    assert_eq!(code, 1, "{text}");
+    for name in [
+        "committed ",
+        "committed of offered",
+        "delivered",
+        "delivery p99",
+        "ack p50",
+        "server processor a delivery",
+    ] {
+        assert!(row(&text, name).contains("WORSE"), "{name}: {text}");
+    }
+    assert!(!row(&text, "clients' processor").contains("WORSE"), "{text}");
+    let (code, text) = compare(&after, &before, &[]);
+    assert!(code == 0 && row(&text, "delivered").contains("better"), "{text}");
+}
+
+#[test]
+fn nobody_to_come_back_is_no_loss() {
+    let mut before = fixture::report(1.0);
+    before
+        .latencies
+        .record_many(load_tests::measure::Timing::Reconnect, 50_000, 10);
+    let mut after = fixture::report(1.0);
+    assert!(row(&compare(&before, &after, &[]).1, "reconnect p99").contains("WORSE"));
+    after.counts.lost = 0;
+    let (code, text) = compare(&before, &after, &[]);
+    assert!(
+        code == 0 && row(&text, "reconnect p99").contains("not judged"),
+        "{text}"
+    );
 }
 
 #[test]
