@@ -58,6 +58,7 @@ async fn without_drain_and_signals_everybody_notices() {
 #[test]
 fn the_numbers_are_those_of_the_stack() {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation/service.yaml");
-    let settings = GroupSettings::from_template(&template).expect("the stack's template");
-    assert_eq!(settings, GroupSettings::default());
+    let settings = GroupSettings::read(Some(&template)).expect("the stack's template");
+    let built_in = GroupSettings::of_stack().expect("the stack's template");
+    assert_eq!(settings, built_in);
 }

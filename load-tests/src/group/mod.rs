@@ -6,6 +6,7 @@ mod keeper;
 mod machine;
 mod scaling;
 mod settings;
+mod stack;
 mod template;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 };
 
 use anyhow::Context;
+use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -218,6 +220,18 @@ impl Group {
         machine.in_service().await?;
         machine.leave();
         self.take_out(&machine).await
+    }
+
+    /// One batch of an update as the stack does it: these are taken out, and then as many new ones come into service. How many
+    /// ended in good order.
+    ///
+    /// # Errors
+    /// As [`Group::retire`] and [`Group::in_service`].
+    pub async fn replace(&self, names: &[String]) -> anyhow::Result<usize> {
+        let retired = try_join_all(names.iter().map(|name| self.retire(name))).await?;
+        let new: Vec<String> = names.iter().map(|_| self.launch()).collect();
+        try_join_all(new.iter().map(|name| self.in_service(name))).await?;
+        Ok(retired.into_iter().filter(|in_order| *in_order).count())
     }
 
     /// The rest of [`Group::retire`], for a machine that is leaving.

@@ -41,33 +41,6 @@ pub enum Metric {
     Node(String),
 }
 
-impl Default for Scaling {
-    /// As in the stack. How many datapoints it takes is not in it: those are AWS' own numbers for target tracking.
-    fn default() -> Self {
-        let policy = |name: &str, metric, target| Policy {
-            name: name.to_owned(),
-            metric,
-            target,
-        };
-        Self {
-            policies: vec![
-                policy("CpuScaling", Metric::Processor, 70.0),
-                policy(
-                    "ConnectionScaling",
-                    Metric::Node("hubbub_connections".into()),
-                    5000.0,
-                ),
-            ],
-            period: Duration::from_secs(60),
-            high_datapoints: 3,
-            low_datapoints: 15,
-            warmup: Duration::from_secs(180),
-            grace: Duration::from_secs(420),
-            zones: 2,
-        }
-    }
-}
-
 impl Scaling {
     /// The target of the policy that looks at this metric.
     pub fn target(&self, metric: &Metric) -> Option<f64> {

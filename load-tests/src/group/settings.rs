@@ -18,6 +18,8 @@ pub struct GroupSettings {
     pub min: u32,
     /// Nodes under load.
     pub max: u32,
+    /// Instances that an update replaces at once.
+    pub batch: u32,
     /// What the load balancer asks for.
     pub health_path: String,
     /// From one check of a target to the next.
@@ -42,26 +44,6 @@ pub struct GroupSettings {
     pub boot: Duration,
     /// What its size follows.
     pub scaling: Scaling,
-}
-
-impl Default for GroupSettings {
-    fn default() -> Self {
-        Self {
-            min: 2,
-            max: 4,
-            health_path: "/livez".into(),
-            check_interval: Duration::from_secs(30),
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-            deregistration_delay: Duration::from_secs(75),
-            deregistration_lag: Duration::from_secs(5),
-            pause_before_drain: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(120),
-            drain: Duration::from_secs(60),
-            boot: Duration::from_secs(60),
-            scaling: Scaling::default(),
-        }
-    }
 }
 
 impl GroupSettings {
@@ -111,21 +93,25 @@ impl GroupSettings {
 mod tests {
     use super::*;
 
+    fn stack() -> GroupSettings {
+        GroupSettings::of_stack().unwrap()
+    }
+
     #[test]
     fn what_fits_into_the_delay_fits_into_a_shorter_one() {
         for factor in [1, 2, 10, 30] {
-            let settings = GroupSettings::default().scaled(factor);
+            let settings = stack().scaled(factor);
             let needed = settings.pause_before_drain + settings.drain;
             assert!(needed < settings.deregistration_delay, "{factor}: {settings:?}");
         }
-        assert_eq!(GroupSettings::default().scaled(1), GroupSettings::default());
+        assert_eq!(stack().scaled(1), stack());
     }
 
     #[test]
     fn a_delay_that_is_too_short_stays_too_short() {
         let wrong = GroupSettings {
             deregistration_delay: Duration::from_secs(30),
-            ..GroupSettings::default()
+            ..stack()
         };
         let settings = wrong.scaled(10);
         assert!(settings.pause_before_drain + settings.drain > settings.deregistration_delay);

@@ -1,6 +1,6 @@
 //! The numbers of a group, read from the CloudFormation template that makes it.
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_yaml_ng::Value;
@@ -8,48 +8,49 @@ use serde_yaml_ng::Value;
 use super::{
     GroupSettings,
     scaling::{Metric, Policy, Scaling},
+    stack::{BOOT, DEREGISTRATION_LAG, HIGH_DATAPOINTS, LOW_DATAPOINTS, PERIOD},
 };
 
-impl GroupSettings {
-    /// The numbers of a template with one target group and one load balancer; what a template does not say (the lag and
-    /// pauses, drain, boot) stays as it is by default.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is no YAML, or lacks one of the numbers; the message names it.
-    pub fn from_template(path: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text).with_context(|| format!("{} is no template of a group", path.display()))
-    }
+/// What the scripts of a machine say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Instance {
+    pub(super) drain: Duration,
+    pub(super) pause_before_drain: Duration,
+}
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let template: Value = serde_yaml_ng::from_str(text)?;
-        let parameters = template.get("Parameters").context("it has no Parameters")?;
-        let size = |name: &str| {
-            let default = parameters
-                .get(name)
-                .and_then(|parameter| parameter.get("Default"));
-            Ok::<_, anyhow::Error>(u32::try_from(number(name, default)?)?)
-        };
-        let resources = template.get("Resources").context("it has no Resources")?;
-        let field = |name: &str| find(resources, name);
-        let seconds = |name: &str, value| Ok::<_, anyhow::Error>(Duration::from_secs(number(name, value)?));
-        let count = |name: &str| Ok::<_, anyhow::Error>(u32::try_from(number(name, field(name))?)?);
-        let delay = "deregistration_delay.timeout_seconds";
-        let idle = "idle_timeout.timeout_seconds";
-        let path = field("HealthCheckPath").and_then(Value::as_str);
-        Ok(Self {
-            min: size("MinSize")?,
-            max: size("MaxSize")?,
-            health_path: path.context("it has no HealthCheckPath")?.to_owned(),
-            check_interval: seconds("HealthCheckIntervalSeconds", field("HealthCheckIntervalSeconds"))?,
-            healthy_threshold: count("HealthyThresholdCount")?,
-            unhealthy_threshold: count("UnhealthyThresholdCount")?,
-            deregistration_delay: seconds(delay, attribute(resources, delay))?,
-            idle_timeout: seconds(idle, attribute(resources, idle))?,
-            scaling: scaling(parameters, resources)?,
-            ..Self::default()
-        })
-    }
+/// The numbers of a template with one target group, one load balancer and one group; the error names what it lacks.
+pub(super) fn parse(text: &str, instance: Instance) -> anyhow::Result<GroupSettings> {
+    let template: Value = serde_yaml_ng::from_str(text)?;
+    let parameters = template.get("Parameters").context("it has no Parameters")?;
+    let size = |name: &str| {
+        let default = parameters
+            .get(name)
+            .and_then(|parameter| parameter.get("Default"));
+        Ok::<_, anyhow::Error>(u32::try_from(number(name, default)?)?)
+    };
+    let resources = template.get("Resources").context("it has no Resources")?;
+    let field = |name: &str| find(resources, name);
+    let seconds = |name: &str, value| Ok::<_, anyhow::Error>(Duration::from_secs(number(name, value)?));
+    let count = |name: &str| Ok::<_, anyhow::Error>(u32::try_from(number(name, field(name))?)?);
+    let delay = "deregistration_delay.timeout_seconds";
+    let idle = "idle_timeout.timeout_seconds";
+    let path = field("HealthCheckPath").and_then(Value::as_str);
+    Ok(GroupSettings {
+        min: size("MinSize")?,
+        max: size("MaxSize")?,
+        batch: count("MaxBatchSize")?,
+        health_path: path.context("it has no HealthCheckPath")?.to_owned(),
+        check_interval: seconds("HealthCheckIntervalSeconds", field("HealthCheckIntervalSeconds"))?,
+        healthy_threshold: count("HealthyThresholdCount")?,
+        unhealthy_threshold: count("UnhealthyThresholdCount")?,
+        deregistration_delay: seconds(delay, attribute(resources, delay))?,
+        deregistration_lag: DEREGISTRATION_LAG,
+        pause_before_drain: instance.pause_before_drain,
+        idle_timeout: seconds(idle, attribute(resources, idle))?,
+        drain: instance.drain,
+        boot: BOOT,
+        scaling: scaling(parameters, resources)?,
+    })
 }
 
 /// What the group's size follows.
@@ -73,10 +74,12 @@ fn scaling(parameters: &Value, resources: &Value) -> anyhow::Result<Scaling> {
     anyhow::ensure!(!policies.is_empty(), "it has no AWS::AutoScaling::ScalingPolicy");
     Ok(Scaling {
         policies,
+        period: PERIOD,
+        high_datapoints: HIGH_DATAPOINTS,
+        low_datapoints: LOW_DATAPOINTS,
         warmup: seconds("DefaultInstanceWarmup")?,
         grace: seconds("HealthCheckGracePeriod")?,
         zones: u32::try_from(zones)?,
-        ..Scaling::default()
     })
 }
 
@@ -156,6 +159,11 @@ fn attribute<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
 mod tests {
     use super::*;
 
+    const INSTANCE: Instance = Instance {
+        drain: Duration::from_secs(9),
+        pause_before_drain: Duration::from_secs(4),
+    };
+
     const TEMPLATE: &str = "
 Parameters:
   MinSize: {Type: Number, Default: 3}
@@ -175,6 +183,7 @@ Resources:
       UnhealthyThresholdCount: 5
       TargetGroupAttributes: [{Key: deregistration_delay.timeout_seconds, Value: '20'}]
   Group:
+    UpdatePolicy: {AutoScalingRollingUpdate: !If [Refresh, !Ref AWS::NoValue, {MaxBatchSize: 2}]}
     Properties: {VPCZoneIdentifier: [!Ref A, !Ref B, !Ref C], DefaultInstanceWarmup: 7, HealthCheckGracePeriod: 8}
   Busy:
     Type: AWS::AutoScaling::ScalingPolicy
@@ -194,16 +203,21 @@ Resources:
 
     #[test]
     fn numbers_are_found_wherever_they_stand() {
-        let settings = GroupSettings::parse(TEMPLATE).unwrap();
+        let settings = parse(TEMPLATE, INSTANCE).unwrap();
         let expected = GroupSettings {
             min: 3,
             max: 5,
+            batch: 2,
             health_path: "/somewhere".into(),
             check_interval: Duration::from_secs(10),
             healthy_threshold: 4,
             unhealthy_threshold: 5,
             deregistration_delay: Duration::from_secs(20),
+            deregistration_lag: DEREGISTRATION_LAG,
+            pause_before_drain: Duration::from_secs(4),
             idle_timeout: Duration::from_secs(130),
+            drain: Duration::from_secs(9),
+            boot: BOOT,
             scaling: Scaling {
                 policies: vec![
                     Policy {
@@ -220,26 +234,28 @@ Resources:
                 warmup: Duration::from_secs(7),
                 grace: Duration::from_secs(8),
                 zones: 3,
-                ..Scaling::default()
+                period: PERIOD,
+                high_datapoints: HIGH_DATAPOINTS,
+                low_datapoints: LOW_DATAPOINTS,
             },
-            ..GroupSettings::default()
         };
         assert_eq!(settings, expected);
     }
 
     #[test]
     fn a_number_that_is_missing_is_named() {
-        let error = GroupSettings::parse(&TEMPLATE.replace("HealthyThresholdCount: 4", "")).unwrap_err();
+        let error = parse(&TEMPLATE.replace("HealthyThresholdCount: 4", ""), INSTANCE).unwrap_err();
         assert!(error.to_string().contains("HealthyThresholdCount"), "{error:#}");
-        let error = GroupSettings::parse(&TEMPLATE.replace("'130'", "soon")).unwrap_err();
+        let error = parse(&TEMPLATE.replace("'130'", "soon"), INSTANCE).unwrap_err();
         assert!(error.to_string().contains("idle_timeout"), "{error:#}");
         for (there, instead, named) in [
             ("TargetTrackingScaling", "StepScaling", "Busy"),
             ("ASGAverageCPUUtilization", "Other", "Other"),
             ("!Ref Most", "!Ref None", "TargetValue"),
             ("HealthCheckGracePeriod: 8", "Other: 8", "HealthCheckGracePeriod"),
+            ("MaxBatchSize", "Other", "MaxBatchSize"),
         ] {
-            let error = GroupSettings::parse(&TEMPLATE.replace(there, instead)).unwrap_err();
+            let error = parse(&TEMPLATE.replace(there, instead), INSTANCE).unwrap_err();
             assert!(format!("{error:#}").contains(named), "{error:#}");
         }
     }

@@ -237,17 +237,15 @@ impl Rehearsal<'_> {
         self.watch.mark("people", &spread);
     }
 
-    /// Every instance is replaced as the stack does it: one ends, then one begins.
+    /// Every instance is replaced as the stack does it: so many as its batches have end, then as many begin.
     async fn update(&mut self) -> anyhow::Result<()> {
         self.watch.phase("update");
         let group = &self.deployment.group;
         let old = group.names();
         let mut in_order = 0;
         group.suspend(true);
-        for name in &old {
-            in_order += usize::from(group.retire(name).await?);
-            let new = group.launch();
-            group.in_service(&new).await?;
+        for batch in old.chunks(group.settings().batch.max(1) as usize) {
+            in_order += group.replace(batch).await?;
         }
         group.suspend(false);
         self.watch.look();

@@ -26,8 +26,8 @@ struct Session {
 /// How a deployment on this machine is set up.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DeploymentOptions {
-    /// CloudFormation template to take the numbers of the group from, such as infra/cloudformation/service.yaml; by default
-    /// the same, as they were when this was built.
+    /// CloudFormation template to take the numbers of the group from, such as infra/cloudformation/service.yaml, with the
+    /// scripts of its machines in ../instance beside it; by default those files as they were when this was built.
     #[arg(long)]
     pub template: Option<PathBuf>,
     /// How many times as fast as in the stack boot, health checks, datapoints, warm-up, drain and deregistration are.
@@ -143,10 +143,7 @@ impl Deployment {
 impl DeploymentOptions {
     /// The group's numbers, at this machine's size and pace.
     fn group(&self, without: Option<Without>) -> anyhow::Result<GroupSettings> {
-        let mut settings = match &self.template {
-            Some(template) => GroupSettings::from_template(template)?,
-            None => GroupSettings::default(),
-        };
+        let mut settings = GroupSettings::read(self.template.as_deref())?;
         let connections = settings
             .scaling
             .policies

@@ -31,8 +31,8 @@ const EVEN: f64 = 1.25;
 /// Replaces every node of a small cluster under load; fails when anybody notices.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RollingArgs {
-    /// CloudFormation template to take the numbers of the load balancer from, such as infra/cloudformation/service.yaml; by
-    /// default the same, as they were when this was built.
+    /// CloudFormation template to take the numbers of the load balancer from, such as infra/cloudformation/service.yaml, with
+    /// the scripts of its machines in ../instance beside it; by default those files as they were when this was built.
     #[arg(long)]
     pub template: Option<PathBuf>,
     /// How many nodes.
@@ -94,10 +94,7 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
     let folder = tempfile::Builder::new().prefix("hubbub-rolling-").tempdir()?;
     let postgres = Postgres::start_with(PostgresOptions::default()).await?;
     let redis = Redis::start()?;
-    let settings = match &args.template {
-        Some(template) => GroupSettings::from_template(template)?,
-        None => GroupSettings::default(),
-    };
+    let settings = GroupSettings::read(args.template.as_deref())?;
     let given = |seconds: Option<u64>, default| seconds.map_or(default, Duration::from_secs);
     let settings = GroupSettings {
         min: args.nodes,
@@ -154,13 +151,11 @@ pub async fn rolling(args: &RollingArgs) -> anyhow::Result<Report> {
     })
 }
 
-/// One after the other: taken out, drained, ended; then a new one, until it says that it is in service.
+/// One batch after the other: taken out, drained, ended; then as many new ones, until each says that it is in service.
 async fn carefully(group: &Group) -> anyhow::Result<usize> {
     let mut in_order = 0;
-    for old in group.names() {
-        in_order += usize::from(group.retire(&old).await?);
-        let new = group.launch();
-        group.in_service(&new).await?;
+    for batch in group.names().chunks(group.settings().batch.max(1) as usize) {
+        in_order += group.replace(batch).await?;
     }
     Ok(in_order)
 }

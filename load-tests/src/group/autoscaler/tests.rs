@@ -1,11 +1,17 @@
 //! A group in virtual time: instances take a while to serve and to warm up, load comes and goes.
 
 use super::*;
+use crate::group::GroupSettings;
 
 /// A period is a minute here; all times are in periods.
 const BOOT: u32 = 2;
 const WARMUP: u32 = 3;
 const LEAVING: u32 = 2;
+
+/// What the stack's template says.
+fn stack() -> Scaling {
+    GroupSettings::of_stack().unwrap().scaling
+}
 
 struct World {
     autoscaler: Autoscaler,
@@ -22,7 +28,7 @@ struct World {
 impl World {
     fn new() -> Self {
         Self {
-            autoscaler: Autoscaler::new(Scaling::default(), 2, 4),
+            autoscaler: Autoscaler::new(stack(), 2, 4),
             desired: 2,
             instances: vec![0, 0],
             leaving: Vec::new(),
@@ -146,7 +152,7 @@ fn it_does_not_shrink_to_what_would_be_too_small() {
 
 #[test]
 fn without_datapoints_nothing_is_done() {
-    let mut autoscaler = Autoscaler::new(Scaling::default(), 2, 4);
+    let mut autoscaler = Autoscaler::new(stack(), 2, 4);
     let fleet = Fleet {
         desired: 3,
         warming: 0,
