@@ -23,6 +23,9 @@ pub struct Headroom {
     /// How full memory may be.
     #[arg(long, default_value_t = 0.7, value_parser = super::load::share)]
     pub full: f64,
+    /// How full it may be when a zone is lost.
+    #[arg(long, default_value_t = 0.85, value_parser = super::load::share)]
+    pub full_without_zone: f64,
     /// What one virtual processor does, in cores of the machine that the costs were measured on.
     #[arg(long, default_value_t = 1.0, value_parser = super::load::share)]
     pub vcpu: f64,
@@ -149,19 +152,32 @@ fn nodes(load: &Load, costs: &Calibration, machine: &Machine, headroom: &Headroo
     let mut count = headroom.zones.max(2.0);
     for _ in 0..500 {
         let cores = predicted(&costs.node_cpu, &load.work(count)) / headroom.vcpu;
-        let left = 1.0 - 1.0 / headroom.zones;
-        let room_for = machine.memory_gib * GIB * headroom.full;
-        let (need, because) = [
+        let left = left(count, headroom.zones);
+        let memory = machine.memory_gib * GIB;
+        // Who was on the zone that is lost comes back on the nodes left, with all that costs processor and memory.
+        let needs = [
             (cores / (machine.vcpu * headroom.busy), "processor"),
             (
-                cores / (machine.vcpu * headroom.busy_without_zone * left),
+                with_zone(
+                    cores / (machine.vcpu * headroom.busy_without_zone),
+                    headroom.zones,
+                ),
                 "processor without a zone",
             ),
-            (count * node_bytes(load, costs, count) / room_for, "memory"),
+            (
+                count * node_bytes(load, costs, count) / (memory * headroom.full),
+                "memory",
+            ),
+            (
+                with_zone(
+                    left * node_bytes(load, costs, left) / (memory * headroom.full_without_zone),
+                    headroom.zones,
+                ),
+                "memory without a zone",
+            ),
             (headroom.zones.max(2.0), "one in each zone"),
-        ]
-        .into_iter()
-        .max_by(|one, other| one.0.total_cmp(&other.0))?;
+        ];
+        let (need, because) = needs.into_iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
         if need.ceil() <= count {
             return Some(Machines {
                 machine: machine.clone(),
@@ -177,6 +193,16 @@ fn nodes(load: &Load, costs: &Calibration, machine: &Machine, headroom: &Headroo
         count = need.ceil();
     }
     None
+}
+
+/// Of so many nodes, those left when the zone with the most of them is lost.
+fn left(count: f64, zones: f64) -> f64 {
+    count - (count / zones).ceil()
+}
+
+/// The fewest nodes of which so many are left without a zone.
+fn with_zone(needed: f64, zones: f64) -> f64 {
+    (needed.ceil() * zones / (zones - 1.0)).ceil()
 }
 
 /// Memory of one of so many nodes, in bytes.
@@ -221,5 +247,25 @@ fn zones(text: &str) -> Result<f64, String> {
     match text.parse::<u8>() {
         Ok(value) if value >= 2 => Ok(f64::from(value)),
         _ => Err("2 or more".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewest_nodes_that_leave_enough_without_a_zone() {
+        for zones in [2.0, 3.0, 4.0] {
+            for needed in 1..200_u8 {
+                let needed = f64::from(needed);
+                let count = with_zone(needed, zones);
+                assert!(left(count, zones) >= needed, "{needed} over {zones}: {count}");
+                assert!(
+                    left(count - 1.0, zones) < needed,
+                    "{needed} over {zones}: {count}"
+                );
+            }
+        }
     }
 }
