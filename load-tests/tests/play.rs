@@ -220,6 +220,45 @@ async fn a_server_that_stalls_two_seconds_shows_in_what_people_waited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_back_only_behind_the_phase_counts_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cut.toml");
+    let text = r#"
+        name = "cut"
+        description = "All are cut off, and are back when the phase is over."
+        goals = { reconnect_p99_ms = 500 }
+        phase = [
+            { name = "arrive", seconds = 1, connections = 30 },
+            { name = "rest", seconds = 5 },
+            { name = "cut", seconds = 1, cut = 1.0, measured = true },
+            { name = "after", seconds = 5 },
+        ]
+    "#;
+    std::fs::write(&file, text).unwrap();
+    let child = command(folder.path(), &["run", file.to_str().unwrap()]);
+    let node = child_of(child.id().unwrap(), "--private-listen").await;
+    // All are there, and nobody is cut off yet.
+    sleep(Duration::from_secs(5)).await;
+    kill_process(node, Signal::STOP).unwrap();
+    sleep(Duration::from_secs(5)).await;
+    kill_process(node, Signal::CONT).unwrap();
+    let output = ended(child).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let report = report::read(&folder.path().join("report.json")).unwrap();
+    let back = |phase: &load_tests::report::PhaseReport| {
+        let waits = phase.latencies.get(Timing::Reconnect);
+        waits.map_or(0, |waits| waits.len())
+    };
+    let by_phase: Vec<u64> = report.phases.iter().map(back).collect();
+    assert_eq!(by_phase, [0, 0, 30, 0, 0], "{said}");
+    assert!(
+        !passed(&report, "who was cut off is back in time (cut)"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_clients_that_dies_is_reported_and_the_others_play_on() {
     let folder = tempfile::tempdir().unwrap();
     let line = [

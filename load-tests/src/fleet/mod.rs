@@ -99,6 +99,11 @@ impl Fleet {
         self.tell(&Order::Stop).await;
     }
 
+    /// Nothing is due any more: from now on all wait for what was.
+    pub async fn settle(&mut self) {
+        self.tell(&Order::Settle).await;
+    }
+
     /// What all measured since the last time, with the players' names.
     pub async fn sample(&mut self) -> Vec<(String, Sample)> {
         let answers = self.ask(&Order::Sample, ANSWER_WITHIN).await;

@@ -20,6 +20,8 @@ pub(super) enum Order {
     Play(Part),
     /// Not answered.
     Stop,
+    /// Nothing is due any more. Not answered.
+    Settle,
     /// Answered with `Sample`.
     Sample,
     /// Answered with `Standing`.

@@ -28,6 +28,10 @@ pub(super) async fn work(mut orders: Receiver<Order>, answers: Sender<Answer>) {
                 player.stop();
                 None
             }
+            (Order::Settle, Some(player)) => {
+                player.settle();
+                None
+            }
             (Order::Sample, Some(player)) => Some(Answer::Sample(Box::new(player.sample()))),
             (Order::Stand, Some(player)) => Some(Answer::Standing(player.standing())),
             (Order::Finish { patience_ms }, Some(player)) => {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Counts, Latencies, Sample, Timing, Usage};
@@ -16,6 +16,10 @@ pub struct Meter(Arc<Mutex<Sums>>);
 struct Sums {
     counts: Counts,
     latencies: Latencies,
+    /// Waits that were due before the present part, by how many parts before it.
+    earlier: BTreeMap<u32, Latencies>,
+    /// When each part began; empty where there are none.
+    parts: Vec<Instant>,
     connections: BTreeMap<Arc<str>, u64>,
 }
 
@@ -25,17 +29,34 @@ impl Meter {
         add(&mut self.sums().counts);
     }
 
-    /// Takes note of how long something took.
+    /// Another part of the run begins: from here on waits are told apart by the part in which they were due. What was not
+    /// taken yet was measured in the one before.
+    pub fn part(&self, begun: Instant) {
+        let mut sums = self.sums();
+        let known = std::mem::take(&mut sums.earlier);
+        sums.earlier = known.into_iter().map(|(back, of)| (back + 1, of)).collect();
+        let last = std::mem::take(&mut sums.latencies);
+        if !sums.parts.is_empty() && !last.is_empty() {
+            sums.earlier.insert(1, last);
+        }
+        sums.parts.push(begun);
+    }
+
+    /// Takes note of how long something took that is over now.
     pub fn time(&self, timing: Timing, took: Duration) {
-        self.sums().latencies.record(timing, took);
+        let now = Instant::now();
+        let mut sums = self.sums();
+        sums.due(now.checked_sub(took)).record(timing, took);
     }
 
     /// Counts events that were shown at once, and how long each took, where that is known, in microseconds.
     pub fn delivered(&self, events: u64, micros: impl IntoIterator<Item = u64>) {
+        let now = Instant::now();
         let mut sums = self.sums();
         sums.counts.delivered += events;
         for micros in micros {
-            sums.latencies.record_many(Timing::Delivery, micros, 1);
+            let due = now.checked_sub(Duration::from_micros(micros));
+            sums.due(due).record_many(Timing::Delivery, micros, 1);
         }
     }
 
@@ -68,11 +89,59 @@ impl Meter {
                 .collect(),
             counts: std::mem::take(&mut sums.counts),
             latencies: std::mem::take(&mut sums.latencies),
+            earlier: std::mem::take(&mut sums.earlier),
             usage: Usage::own().unwrap_or_default(),
         }
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sums {
+    /// Where a wait belongs that was due then; `None`: before any time that is known.
+    fn due(&mut self, due: Option<Instant>) -> &mut Latencies {
+        let begun = |part: &&Instant| due.is_none_or(|due| due < **part);
+        // Nearly all of it belongs into the present part. What was due before the first one belongs into that.
+        let back = self.parts.iter().skip(1).rev().take_while(begun).count();
+        match u32::try_from(back) {
+            Ok(0) | Err(_) => &mut self.latencies,
+            Ok(back) => self.earlier.entry(back).or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_belongs_to_the_part_in_which_it_was_due() {
+        let meter = Meter::default();
+        let now = Instant::now();
+        let ago = |seconds| now.checked_sub(Duration::from_secs(seconds)).unwrap();
+        meter.part(ago(100));
+        meter.time(Timing::Join, Duration::from_secs(1));
+        meter.part(ago(50));
+        meter.part(ago(10));
+        // Due before the first one, in each, and in the present one.
+        for seconds in [200, 70, 30, 20, 5] {
+            meter.time(Timing::Reconnect, Duration::from_secs(seconds));
+        }
+        meter.delivered(2, [40_000_000, 1_000]);
+        let sample = meter.take();
+        let count = |latencies: &Latencies, timing| latencies.get(timing).map_or(0, |all| all.len());
+        assert_eq!(count(&sample.latencies, Timing::Reconnect), 1);
+        assert_eq!(count(&sample.latencies, Timing::Delivery), 1);
+        let earlier = |timing| [1, 2].map(|back| count(&sample.earlier[&back], timing));
+        assert_eq!(earlier(Timing::Reconnect), [2, 2]);
+        assert_eq!(earlier(Timing::Delivery), [1, 0]);
+        assert_eq!(
+            earlier(Timing::Join),
+            [0, 1],
+            "as it was measured before two more began"
+        );
+        assert!(meter.take().earlier.is_empty());
     }
 }

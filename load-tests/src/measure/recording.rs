@@ -95,7 +95,8 @@ impl Recording {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// Ends the phase, if there is one, and begins another one. Samples from here on count for it.
+    /// Ends the phase, if there is one, and begins another one. Samples from here on count for it, but for waits that were due
+    /// before.
     pub fn phase(&mut self, name: &str) {
         let now = self.seconds();
         if let Some(last) = self.phases.last_mut() {
@@ -146,6 +147,13 @@ impl Recording {
         for (process, sample) in samples {
             second.counts += sample.counts;
             second.latencies.add(&sample.latencies);
+            if let Some(phase) = self.phases.last_mut() {
+                phase.latencies.add(&sample.latencies);
+            }
+            for (back, latencies) in &sample.earlier {
+                second.latencies.add(latencies);
+                self.earlier(*back, latencies);
+            }
             for (node, count) in &sample.connections {
                 *connections.entry(node).or_default() += count;
             }
@@ -155,7 +163,6 @@ impl Recording {
         self.latencies.add(&second.latencies);
         if let Some(phase) = self.phases.last_mut() {
             phase.counts += second.counts;
-            phase.latencies.add(&second.latencies);
             phase.to_s = at;
         }
         self.chart(&second, &connections);
@@ -165,6 +172,15 @@ impl Recording {
         });
         second.nodes = now.collect();
         self.last = second;
+    }
+
+    /// Waits that were due so many phases before the present one.
+    fn earlier(&mut self, back: u32, latencies: &Latencies) {
+        let last = self.phases.len().saturating_sub(1);
+        let place = last.saturating_sub(usize::try_from(back).unwrap_or(last));
+        if let Some(phase) = self.phases.get_mut(place) {
+            phase.latencies.add(latencies);
+        }
     }
 
     /// What a process has cost so far; `server`: it is measured, not measuring. Where its processor time has gone since the
@@ -317,12 +333,31 @@ mod tests {
                 ..Counts::default()
             },
             latencies,
+            earlier: BTreeMap::new(),
             connections: [(node.to_owned(), connections)].into(),
             usage: Usage {
                 cpu_seconds: 7.0,
                 resident_bytes: 3 << 20,
             },
         }
+    }
+
+    #[test]
+    fn a_wait_counts_for_the_phase_in_which_it_was_due() {
+        let mut recording = Recording::start(Run::default(), "arrive");
+        recording.phase("storm");
+        let mut late = Latencies::default();
+        late.record(Timing::Reconnect, Duration::from_secs(30));
+        recording.phase("after");
+        let back = Sample {
+            earlier: [(1, late)].into(),
+            ..Sample::default()
+        };
+        recording.sample(&[("clients 1".into(), back)]);
+        let report = recording.finish(Vec::new(), None);
+        let of = |latencies: &Latencies| latencies.get(Timing::Reconnect).map_or(0, |all| all.len());
+        let phases: Vec<u64> = report.phases.iter().map(|phase| of(&phase.latencies)).collect();
+        assert_eq!((phases, of(&report.latencies)), (vec![0, 1, 0], 1));
     }
 
     #[test]

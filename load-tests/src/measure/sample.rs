@@ -146,6 +146,11 @@ impl Latencies {
         self.0.get(&timing).filter(|histogram| !histogram.is_empty())
     }
 
+    /// Whether nothing was timed.
+    pub fn is_empty(&self) -> bool {
+        self.0.values().all(Histogram::is_empty)
+    }
+
     /// A quantile, in milliseconds; `None` without any value.
     #[allow(clippy::cast_precision_loss, reason = "for people, who read three digits")]
     pub fn quantile_ms(&self, timing: Timing, quantile: f64) -> Option<f64> {
@@ -199,8 +204,11 @@ impl<'de> Deserialize<'de> for Latencies {
 pub struct Sample {
     /// What happened since.
     pub counts: Counts,
-    /// How long it took.
+    /// How long it took: what was due in the present part of the run, or all where there are no parts.
     pub latencies: Latencies,
+    /// How long it took where it was due in an earlier part, by how many parts before the present one.
+    #[serde(default)]
+    pub earlier: BTreeMap<u32, Latencies>,
     /// Connections at this moment, by the node that serves them.
     pub connections: BTreeMap<String, u64>,
     /// What the process has cost so far.

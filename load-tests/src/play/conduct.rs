@@ -32,6 +32,8 @@ pub(super) struct Conductor {
     stop: CancellationToken,
     troubles: Vec<String>,
     checks: Vec<Check>,
+    /// Places of the phases, in the recording, that are judged when all that was due in them is over.
+    measured: Vec<usize>,
 }
 
 impl Conductor {
@@ -53,6 +55,7 @@ impl Conductor {
             stop,
             troubles: Vec::new(),
             checks: Vec::new(),
+            measured: Vec::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl Conductor {
             self.recording.mark("stop", "stopped before its time");
         }
         self.recording.phase(SETTLE);
+        self.fleet.settle().await;
         let (standing, took) = self.settle().await;
         let left = self.fleet.finish(LEAVE_WITHIN).await;
         self.look().await;
@@ -83,6 +87,7 @@ impl Conductor {
         if let Some(nodes) = self.nodes.take() {
             self.troubles.extend(nodes.end().await);
         }
+        self.judge_measured();
         self.judge_ending(stopped, (&standing, took), left);
         let checker = self.judge_journals(checked)?;
         Ok(self.recording.finish(self.checks, checker))
@@ -181,17 +186,25 @@ impl Conductor {
         }
     }
 
-    /// What broke in the phase that just ended.
+    /// What broke in the phase that just ended, if that decides how it goes on. Other phases are judged when all that was due
+    /// in them is over: whoever still waits at a phase's end has not been served in time.
     fn judge_phase(&mut self, phase: &Phase) -> Vec<String> {
-        let Some(report) = self.recording.phases().last().filter(|_| phase.measured) else {
-            return Vec::new();
-        };
-        if phase.repeat.is_some() {
-            return judge::broken(&self.scenario.goals, report);
+        let phases = self.recording.phases();
+        match phases.last().filter(|_| phase.measured) {
+            Some(report) if phase.repeat.is_some() => judge::broken(&self.scenario.goals, report),
+            Some(_) => {
+                self.measured.push(phases.len() - 1);
+                Vec::new()
+            }
+            None => Vec::new(),
         }
-        let checks = judge::checks(&self.scenario.goals, report);
+    }
+
+    fn judge_measured(&mut self) {
+        let phases = self.recording.phases();
+        let measured = self.measured.iter().filter_map(|place| phases.get(*place));
+        let checks = measured.flat_map(|report| judge::checks(&self.scenario.goals, report));
         self.checks.extend(checks);
-        Vec::new()
     }
 
     /// A repeated phase was too much.

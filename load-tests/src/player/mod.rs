@@ -102,6 +102,7 @@ impl Player {
     pub fn play(&mut self, part: Part) {
         while self.tasks.try_join_next().is_some() {}
         let begun = Instant::now();
+        self.meter.part(begun.into_std());
         if part.cut > 0.0 {
             self.people.cut(part.cut);
         }
@@ -111,6 +112,11 @@ impl Player {
         for activity in talk::activities(&self.people, part, begun, &mut self.rng) {
             self.tasks.spawn(activity);
         }
+    }
+
+    /// Begins a part behind the last one, in which nothing is due: people stay where they are.
+    pub fn settle(&mut self) {
+        self.meter.part(Instant::now().into_std());
     }
 
     /// Ends the present part before its time; people stay where they are.
