@@ -121,7 +121,7 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
         for (label, quantile) in [("p50", 0.5), ("p99", 0.99)] {
             let name = format!("{} {label}", timing.name());
             // Where nobody was cut off there is nobody to come back: that is no loss.
-            let better = if timing == Timing::Reconnect && after.counts.lost == 0 {
+            let better = if timing == Timing::Reconnect && after.counts.lost + after.counts.cut == 0 {
                 Better::Neither
             } else {
                 Better::Less

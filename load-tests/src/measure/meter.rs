@@ -67,10 +67,9 @@ impl Meter {
         *sums.connections.entry(Arc::clone(node)).or_default() += 1;
     }
 
-    /// A connection to this node is no more; `lost`: against the client's will.
-    pub fn disconnected(&self, node: &Arc<str>, lost: bool) {
+    /// A connection to this node is no more.
+    pub fn disconnected(&self, node: &Arc<str>) {
         let mut sums = self.sums();
-        sums.counts.lost += u64::from(lost);
         if let Some(connections) = sums.connections.get_mut(node) {
             *connections = connections.saturating_sub(1);
             if *connections == 0 {

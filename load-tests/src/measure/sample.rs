@@ -35,6 +35,8 @@ pub struct Counts {
     pub connect_failed: u64,
     /// Connections that ended against the client's will.
     pub lost: u64,
+    /// Connections that clients cut off on purpose, as a network does that fails.
+    pub cut: u64,
     /// Connections on which at least one room was resumed.
     pub resumed: u64,
     /// Gaps that were told.
@@ -61,6 +63,7 @@ impl AddAssign for Counts {
         self.connected += other.connected;
         self.connect_failed += other.connect_failed;
         self.lost += other.lost;
+        self.cut += other.cut;
         self.resumed += other.resumed;
         self.gaps += other.gaps;
         self.goaways += other.goaways;

@@ -9,7 +9,7 @@ use super::{Journals, Nodes, PlayArgs, judge};
 use crate::{
     check,
     fleet::Fleet,
-    measure::{Recording, Usage},
+    measure::{Counts, Recording, Usage},
     player::{Part, Standing},
     report::{Check, Report, Run},
     scenario::{Phase, Scenario},
@@ -34,6 +34,8 @@ pub(super) struct Conductor {
     checks: Vec<Check>,
     /// Places of the phases, in the recording, that are judged when all that was due in them is over.
     measured: Vec<usize>,
+    /// Places of repeated phases that were too much.
+    too_much: Vec<usize>,
 }
 
 impl Conductor {
@@ -56,6 +58,7 @@ impl Conductor {
             troubles: Vec::new(),
             checks: Vec::new(),
             measured: Vec::new(),
+            too_much: Vec::new(),
         }
     }
 
@@ -212,6 +215,7 @@ impl Conductor {
         let holds = held.map_or("not even the first step holds".to_owned(), |held| {
             format!("holds {}", load(held))
         });
+        self.too_much.push(self.recording.phases().len() - 1);
         let text = format!("{holds}; at {}: {}", load(broke), broken.join("; "));
         self.recording.mark("knee", text.clone());
         self.checks
@@ -220,6 +224,7 @@ impl Conductor {
 
     fn judge_ending(&mut self, stopped: bool, (standing, took): (&Standing, Duration), left: u64) {
         let (counts, _) = self.recording.so_far();
+        let always = judge::always(&self.counts_in_bounds());
         let seconds = self.recording.seconds();
         let all = if stopped { "it was stopped" } else { "all phases" };
         self.checks.splice(
@@ -262,8 +267,23 @@ impl Conductor {
                     !stopped,
                     format!("{all}, {seconds:.0} s"),
                 ),
-            ],
+            ]
+            .into_iter()
+            .chain(always),
         );
+    }
+
+    /// What happened, but for where a repeated phase was too much, and behind it, where that is worked off: there it was
+    /// asked for.
+    fn counts_in_bounds(&self) -> Counts {
+        let mut counts = Counts::default();
+        for (place, phase) in self.recording.phases().iter().enumerate() {
+            let too_much = |broke: &usize| *broke == place || broke + 1 == place;
+            if !self.too_much.iter().any(too_much) {
+                counts += phase.counts;
+            }
+        }
+        counts
     }
 
     fn judge_journals(

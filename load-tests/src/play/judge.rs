@@ -13,10 +13,40 @@ pub(super) fn broken(goals: &Goals, phase: &PhaseReport) -> Vec<String> {
         .filter(|check| !check.passed)
         .map(|check| check.detail)
         .collect();
-    if phase.counts.broken > 0 {
-        broken.push(format!("{} frames broke the wire's rules", phase.counts.broken));
+    let counts = &phase.counts;
+    for (count, what) in [
+        (counts.broken, "frames broke the wire's rules"),
+        (counts.lost, "connections were lost"),
+        (counts.requests_failed, "HTTP requests failed"),
+    ] {
+        if count > 0 {
+            broken.push(format!("{count} {what}"));
+        }
     }
     broken
+}
+
+/// What has to hold in any run, but for what happened when a repeated phase was too much: such as these `counts`.
+pub(super) fn always(counts: &Counts) -> [Check; 2] {
+    [
+        Check::new(
+            "no connection was lost",
+            counts.lost == 0,
+            format!(
+                "{} of {} connections ended against the client's will; {} were cut on purpose, {} were asked to move",
+                counts.lost, counts.connected, counts.cut, counts.goaways
+            ),
+        ),
+        Check::new(
+            "no HTTP request failed",
+            counts.requests_failed == 0,
+            format!(
+                "{} of {} failed",
+                counts.requests_failed,
+                counts.requests + counts.requests_failed
+            ),
+        ),
+    ]
 }
 
 /// The goals, in one phase.
@@ -79,4 +109,42 @@ fn committed(goal: f64, phase: &PhaseReport) -> Check {
             100.0 * goal
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Latencies;
+
+    #[test]
+    fn what_is_lost_or_fails_fails_the_run_and_ends_a_ramp() {
+        let passed = |counts: &Counts| always(counts).map(|check| check.passed);
+        let fine = Counts {
+            connected: 10,
+            cut: 10,
+            goaways: 3,
+            requests: 5,
+            ..Counts::default()
+        };
+        assert_eq!(passed(&fine), [true, true]);
+        let lost = Counts { lost: 1, ..fine };
+        assert_eq!(passed(&lost), [false, true]);
+        let failed = Counts {
+            requests_failed: 1,
+            ..fine
+        };
+        assert_eq!(passed(&failed), [true, false]);
+        assert!(always(&failed)[1].detail.contains("1 of 6"));
+        let step = |counts| PhaseReport {
+            name: "step 1".into(),
+            from_s: 0.0,
+            to_s: 1.0,
+            counts,
+            latencies: Latencies::default(),
+        };
+        let goals = Goals::default();
+        assert!(broken(&goals, &step(fine)).is_empty());
+        assert_eq!(broken(&goals, &step(lost)), ["1 connections were lost"]);
+        assert_eq!(broken(&goals, &step(failed)), ["1 HTTP requests failed"]);
+    }
 }

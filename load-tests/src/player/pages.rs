@@ -54,9 +54,8 @@ impl Pages {
             counts.requests += u64::from(answered.is_ok());
             counts.requests_failed += u64::from(answered.is_err());
         });
-        if answered.is_ok() {
-            self.meter.time(Timing::Request, due.elapsed());
-        }
+        // A failure is waited for as well, and as long.
+        self.meter.time(Timing::Request, due.elapsed());
     }
 }
 
@@ -71,7 +70,31 @@ fn base(target: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_fails_is_counted_and_timed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        });
+        let meter = Meter::default();
+        let pages = Pages::new(&[format!("ws://{address}/ws")], None, meter.clone()).unwrap();
+        let due = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        pages.read(&"lobby".parse().unwrap(), "token", due, 0).await;
+        let sample = meter.take();
+        assert_eq!((sample.counts.requests, sample.counts.requests_failed), (0, 1));
+        assert!(sample.latencies.quantile_ms(Timing::Request, 0.5).unwrap() >= 999.0);
+    }
 
     #[test]
     fn the_api_is_beside_the_socket() {

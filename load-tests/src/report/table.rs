@@ -122,11 +122,12 @@ fn waits(report: &Report) -> Table {
 }
 
 /// What happened besides messages and deliveries, in words and how often.
-pub(super) fn besides(counts: &Counts) -> [(&'static str, u64); 12] {
+pub(super) fn besides(counts: &Counts) -> [(&'static str, u64); 13] {
     [
         ("connections made", counts.connected),
         ("attempts to connect failed", counts.connect_failed),
         ("connections lost", counts.lost),
+        ("connections cut on purpose", counts.cut),
         ("connections resumed", counts.resumed),
         ("asked to move", counts.goaways),
         ("commands repeated", counts.repeated),

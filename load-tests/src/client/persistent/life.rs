@@ -273,6 +273,8 @@ impl Life {
 
     fn cut(&mut self) {
         for link in [self.current.take(), self.old.take()].into_iter().flatten() {
+            self.count(|counts| counts.cut += 1);
+            // To the checker it is as any other connection that is lost.
             self.ended(&link, None, false, "cut off");
             link.reset();
         }
@@ -512,6 +514,8 @@ impl Life {
             self.broken(link.number, error.to_string());
         }
         let closed = error.closed();
+        // The old one is given up anyhow.
+        self.count(|counts| counts.lost += u64::from(which == Which::Current));
         self.ended(
             &link,
             closed.and_then(|closed| closed.code),
@@ -546,7 +550,7 @@ impl Life {
         };
         self.scribe.write(link.number, ended);
         if let Some(meter) = &self.plan.meter {
-            meter.disconnected(&link.node, !own);
+            meter.disconnected(&link.node);
         }
     }
 

@@ -254,7 +254,8 @@ async fn what_clients_see_is_added_up_and_timed_from_when_it_was_due() {
     assert_eq!(sample.connections.values().sum::<u64>(), 2, "{sample:?}");
     let counts = sample.counts;
     assert_eq!((counts.offered, counts.accepted, counts.committed), (10, 10, 10));
-    assert_eq!((counts.delivered, counts.connected, counts.lost), (20, 3, 1));
+    assert_eq!((counts.delivered, counts.connected), (20, 3));
+    assert_eq!((counts.cut, counts.lost), (1, 0), "it was done on purpose");
     assert_eq!((counts.resumed, counts.refused, counts.broken), (1, 0, 0));
     for (timing, count) in [
         (Timing::Connect, 2),
@@ -269,4 +270,41 @@ async fn what_clients_see_is_added_up_and_timed_from_when_it_was_due() {
             assert!(histogram.min() >= 299_000, "{timing:?}: {}", histogram.min());
         }
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_network_loses_is_counted_as_lost() {
+    let server = tiny_server::start(Fault::None).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let fails = Arc::new(tokio::sync::Notify::new());
+    let network = Arc::clone(&fails);
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(server).await.unwrap();
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                () = network.notified() => {}
+            }
+        }
+    });
+    let meter = Meter::default();
+    let plan = Plan {
+        meter: Some(meter.clone()),
+        ..Plan::new(Targets::new([format!("ws://{address}/ws")]), "client")
+    };
+    let client = Persistent::start(plan, Journal::none().scribe(1));
+    until("it is there", || client.status().connections() == 1).await;
+    fails.notify_one();
+    until("it is back", || client.status().connections() == 2).await;
+    client.order(Order::Sleep(Duration::from_millis(10)));
+    until("it is awake", || client.status().connections() == 3).await;
+    assert!(client.finish(PATIENCE).await);
+    let counts = meter.take().counts;
+    assert_eq!(
+        (counts.lost, counts.cut, counts.connected),
+        (1, 1, 3),
+        "{counts:?}"
+    );
 }
