@@ -36,7 +36,7 @@ const REDIS: [Kind; 5] = [Kind::Node, Kind::Commit, Kind::Copy, Kind::Notice, Ki
 pub struct Calibration {
     /// When it was measured.
     pub date: String,
-    /// Which server was measured.
+    /// Of which commit the harness was built that measured; nodes need not be of the same.
     pub commit: String,
     /// On which machine.
     pub machine: String,
@@ -46,6 +46,9 @@ pub struct Calibration {
     pub middle_error: f64,
     /// The largest of them among phases of a second of processor time and more.
     pub largest_error: f64,
+    /// How far it was off on runs that it was not made from, for the nodes.
+    #[serde(default)]
+    pub unseen: Option<Unseen>,
     /// Processor seconds of the nodes, of one core of that machine, for one of each kind of work.
     pub node_cpu: Work,
     /// Of Postgres.
@@ -54,6 +57,45 @@ pub struct Calibration {
     pub redis_cpu: Work,
     /// Sizes.
     pub bytes: Bytes,
+}
+
+/// Relative errors of predictions, below zero where less was predicted than was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unseen {
+    /// The runs.
+    pub runs: Vec<String>,
+    /// Over all their phases.
+    pub together: f64,
+    /// Of the phases of a second of processor time and more: the one of which least was predicted.
+    pub lowest: f64,
+    /// Of the same: the one of which most was.
+    pub highest: f64,
+}
+
+impl Unseen {
+    /// Holds costs against runs; `None` where they do not tell the processor time of nodes.
+    pub(super) fn of(costs: &Calibration, reports: &[Report]) -> Option<Self> {
+        let phases: Vec<Observed> = reports.iter().flat_map(observed).collect();
+        let predicted = |phase: &Observed| predicted(&costs.node_cpu, &phase.work);
+        let errors = phases
+            .iter()
+            .filter(|phase| phase.node_cpu >= 1.0)
+            .map(|phase| error(predicted(phase), phase.node_cpu));
+        let (lowest, highest) = errors
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lowest, highest), error| {
+                (error.min(lowest), error.max(highest))
+            });
+        (lowest <= highest).then(|| Self {
+            runs: reports.iter().map(|report| report.run.name.clone()).collect(),
+            together: error(
+                phases.iter().map(predicted).sum(),
+                phases.iter().map(|phase| phase.node_cpu).sum(),
+            ),
+            lowest,
+            highest,
+        })
+    }
 }
 
 /// Sizes in bytes.
@@ -70,6 +112,8 @@ pub struct Bytes {
     pub room: f64,
     /// Memory of a node for each event that a room keeps at hand.
     pub event_kept: f64,
+    /// Memory of Redis for a room's head.
+    pub head_kept: f64,
     /// Disk of Postgres for an event, with indexes.
     pub event_stored: f64,
     /// An event on the way to a client, with the frame around it and what TCP, IP and TLS add.
@@ -131,7 +175,7 @@ impl Calibration {
             .iter()
             .map(|phase| {
                 (
-                    error(predicted(&node_cpu, &phase.work), phase.node_cpu),
+                    error(predicted(&node_cpu, &phase.work), phase.node_cpu).abs(),
                     phase.node_cpu,
                 )
             })
@@ -148,6 +192,7 @@ impl Calibration {
             runs: reports.iter().map(|report| report.run.name.clone()).collect(),
             middle_error: errors.get(errors.len() / 2).map_or(0.0, |(error, _)| *error),
             largest_error: large.map(|(error, _)| *error).fold(0.0, f64::max),
+            unseen: None,
             node_cpu,
             postgres_cpu: fitted(&phases, &POSTGRES, |phase| phase.postgres_cpu),
             redis_cpu,
@@ -160,9 +205,9 @@ impl Calibration {
     }
 }
 
-/// How far a prediction is off, as a share of what was measured.
+/// How far a prediction is off, as a share of what was measured; below zero where it is less.
 pub(super) fn error(predicted: f64, measured: f64) -> f64 {
-    (predicted - measured).abs() / measured.max(1e-9)
+    (predicted - measured) / measured.max(1e-9)
 }
 
 /// Of a node that serves nobody, and for each connection: from the run with the most of them.

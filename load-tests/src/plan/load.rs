@@ -26,6 +26,10 @@ pub struct Load {
     /// Read markers that are set by all who read a message.
     #[arg(long, default_value_t = 2.0, value_parser = not_negative)]
     pub reads_per_message: f64,
+    /// Rooms that somebody who connects opens by `join`, as clients do that remember nothing; resumed rooms are part of the
+    /// connection.
+    #[arg(long, default_value_t = 0.0, value_parser = not_negative)]
+    pub joins_per_connection: f64,
     /// Pages of history that somebody who connects reads.
     #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
     pub pages_per_connection: f64,
@@ -78,7 +82,7 @@ impl Load {
         let mut work = Work::default();
         work[Kind::Node] = nodes;
         work[Kind::Connect] = self.connections() / (self.session_minutes * 60.0);
-        work[Kind::Join] = work[Kind::Connect] * self.rooms_per_person;
+        work[Kind::Join] = work[Kind::Connect] * self.joins_per_connection;
         work[Kind::Open] = self.connections();
         work[Kind::Commit] = self.messages();
         work[Kind::Copy] = self.messages() * (on - 1.0).max(0.0);

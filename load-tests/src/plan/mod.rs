@@ -1,6 +1,7 @@
 //! How many machines a load needs, and what they cost: from what each kind of work was measured to cost.
 
 mod calibration;
+mod cost;
 mod fit;
 mod load;
 mod prices;
@@ -15,7 +16,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 
-pub use calibration::{Bytes, Calibration};
+pub use calibration::{Bytes, Calibration, Unseen};
 pub use load::Load;
 pub use prices::{Machine, Prices};
 pub use simulate::{Simulated, simulate};
@@ -49,7 +50,8 @@ pub struct PlanArgs {
     /// Write the costs down.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Say what these runs should have taken by the costs, and what they took, in place of a plan; as often as needed.
+    /// Say what these runs should have taken by the costs, and what they took, in place of a plan; as often as needed. With
+    /// `--save` the errors are kept with the costs.
     #[arg(long, value_name = "REPORT.JSON")]
     check: Vec<PathBuf>,
     /// Prices to go by; by default those that come with this program.
@@ -68,13 +70,16 @@ pub struct PlanArgs {
 /// # Errors
 /// When a file cannot be read or written, or no machine does.
 pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
-    let costs = costs(args)?;
+    let mut costs = costs(args)?;
+    let reports = read(&args.check)?;
+    if let Some(unseen) = Unseen::of(&costs, &reports) {
+        costs.unseen = Some(unseen);
+    }
     if let Some(file) = &args.save {
         costs.write(file)?;
         say(&format!("the costs are in {}", file.display()));
     }
-    if !args.check.is_empty() {
-        let reports = read(&args.check)?;
+    if !reports.is_empty() {
         say(&show::checked(&costs, &reports));
         return Ok(ExitCode::SUCCESS);
     }

@@ -43,6 +43,9 @@ pub struct Machine {
     pub memory_gib: f64,
     /// Dollars an hour.
     pub hour: f64,
+    /// Whether it does more than its processors say for as long as it has credits. For small plans only.
+    #[serde(default)]
+    pub burstable: bool,
 }
 
 /// What is paid for by hour, month or amount.
@@ -53,6 +56,8 @@ pub struct Other {
     pub address_hour: f64,
     /// A node's disk, a month.
     pub node_disk_month: f64,
+    /// A node's metrics every minute, a month.
+    pub node_metrics_month: f64,
     /// A load balancer, an hour.
     pub balancer_hour: f64,
     /// A capacity unit of it, an hour.
@@ -61,6 +66,18 @@ pub struct Other {
     pub postgres_gib_month: f64,
     /// Of Postgres' disk: above 3,000, an operation a second, a month.
     pub postgres_iops_month: f64,
+    /// What watches a Postgres, a month.
+    pub postgres_monitoring_month: f64,
+    /// A GiB of Postgres' disk in AWS Backup, a month.
+    pub backup_gib_month: f64,
+    /// The key and the secrets, a month.
+    pub secrets_month: f64,
+    /// Metrics of our own and alarms, a month.
+    pub metrics_and_alarms_month: f64,
+    /// Logs, a month: those of the stack, and a node's.
+    pub logs_month: f64,
+    /// See above.
+    pub logs_of_a_node_month: f64,
     /// A GB to the internet: up to 10 TB a month, up to 50, up to 150, above.
     pub out_gb: [f64; 4],
     /// A GB between zones, both directions together.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Calibration, Headroom, Kind, Load, Machines, Plan, Prices, Simulated, calibration::error, fit::predicted,
-    size::MOST_SHARDS, work::observed,
+    Calibration, Headroom, Kind, Load, Machines, Plan, Prices, Simulated, Unseen, calibration::error,
+    fit::predicted, size::MOST_SHARDS, work::observed,
 };
 use crate::report::{
     Report,
@@ -85,9 +85,10 @@ fn servers(plan: &Plan) -> String {
     if let Some(redis) = &plan.redis {
         let _ = writeln!(
             text,
-            "Redis: {} shard(s) of {}, {} cores{}; {} GB a month over the bus",
+            "Redis: {} shard(s) of {} because of {}, {} cores{}; {} GB a month over the bus",
             short(redis.count),
             redis.machine.name,
+            redis.because,
             short(redis.cores),
             if redis.count > MOST_SHARDS {
                 ", more than one cluster takes"
@@ -118,41 +119,60 @@ fn servers(plan: &Plan) -> String {
 
 fn several(postgres: &Machines) -> String {
     if postgres.count <= 1.0 {
-        return postgres.machine.name.clone();
+        return format!("{} because of {}", postgres.machine.name, postgres.because);
     }
     format!(
-        "more than one holds: {} of {}, with rooms spread over them, which Hubbub does not do",
+        "more than one holds: {} of {} because of {}, with rooms spread over them, which Hubbub does not do",
         short(postgres.count),
-        postgres.machine.name
+        postgres.machine.name,
+        postgres.because
     )
 }
 
 fn basis(costs: &Calibration, prices: &Prices, headroom: &Headroom) -> String {
+    let unseen = match &costs.unseen {
+        Some(unseen) => off(unseen),
+        None => "it was held against no others (`--check` does)".to_owned(),
+    };
     format!(
         "Based on costs measured on {} on {} ({} runs); the model was off by {:.0} % in the middle, {:.0} % at most, on the \
-         phases that it was made from. A virtual processor counts as {} of its cores. Processors are busy to {:.0} % at most, to \
-         {:.0} % without one of {} zones.\nPrices: {}, {}, {}.\n",
+         phases that it was made from; {unseen}. So processors are planned for {} times what the model says. A virtual processor \
+         counts as {} of its cores. Processors are busy to {:.0} % at most, to {:.0} % without one of {} zones; memory of nodes is \
+         full to {:.0} % and {:.0} %.\nPrices: {}, {}, {}. Not in them: tax, AWS WAF, interface endpoints, copies of backups in \
+         another region, flow logs of more than a little traffic.\n",
         costs.date,
         costs.machine,
         costs.runs.len(),
         100.0 * costs.middle_error,
         100.0 * costs.largest_error,
+        short(headroom.reserve),
         short(headroom.vcpu),
         100.0 * headroom.busy,
         100.0 * headroom.busy_without_zone,
         headroom.zones,
+        100.0 * headroom.full,
+        100.0 * headroom.full_without_zone,
         prices.region,
         prices.date,
         prices.source
     )
 }
 
+fn off(unseen: &Unseen) -> String {
+    format!(
+        "on runs that it had not seen ({}) by {:+.0} % over all, {:+.0} to {:+.0} % phase by phase (below zero: it said too little)",
+        unseen.runs.join(", "),
+        100.0 * unseen.together,
+        100.0 * unseen.lowest,
+        100.0 * unseen.highest
+    )
+}
+
 /// What runs should have taken, and what they took.
 pub(super) fn checked(costs: &Calibration, reports: &[Report]) -> String {
     let mut table = table::numbers(&["CPU seconds", "predicted", "measured", "off by"]);
-    let mut errors = Vec::new();
     let mut row = |name: String, predicted: f64, measured: f64| {
-        let off = 100.0 * (predicted - measured) / measured.max(1e-9);
+        let off = 100.0 * error(predicted, measured);
         table.add_row(vec![
             name,
             short(predicted),
@@ -165,9 +185,6 @@ pub(super) fn checked(costs: &Calibration, reports: &[Report]) -> String {
         let nodes = predicted(&costs.node_cpu, &phase.work);
         all += nodes;
         took += phase.node_cpu;
-        if phase.node_cpu >= 1.0 {
-            errors.push(error(nodes, phase.node_cpu));
-        }
         row(format!("{}: nodes", phase.name), nodes, phase.node_cpu);
         for (name, costs, took) in [
             ("Postgres", &costs.postgres_cpu, phase.postgres_cpu),
@@ -183,13 +200,15 @@ pub(super) fn checked(costs: &Calibration, reports: &[Report]) -> String {
         }
     }
     row("all phases: nodes".to_owned(), all, took);
-    errors.sort_by(f64::total_cmp);
-    let worst = errors.last().map_or(0.0, |error| 100.0 * error);
-    format!(
-        "{}\n\nNodes, over all: off by {:.0} %; phase by phase, of those that took a second and more: {worst:.0} % at most.",
-        table.trim_fmt(),
-        100.0 * error(all, took)
-    )
+    let nodes = Unseen::of(costs, reports).map_or("no phase took the nodes a second".to_owned(), |of| {
+        format!(
+            "off by {:+.0} % over all; phase by phase, of those that took a second and more, by {:+.0} to {:+.0} %",
+            100.0 * of.together,
+            100.0 * of.lowest,
+            100.0 * of.highest
+        )
+    });
+    format!("{}\n\nNodes: {nodes}.", table.trim_fmt())
 }
 
 /// What the simulation has shown.

@@ -2,7 +2,8 @@
 
 use super::{
     calibration::Calibration,
-    fit::predicted,
+    cost,
+    fit::{Costs, predicted},
     load::Load,
     prices::{HOURS, Machine, Prices},
     work::{Kind, Work},
@@ -29,6 +30,16 @@ pub struct Headroom {
     /// What one virtual processor does, in cores of the machine that the costs were measured on.
     #[arg(long, default_value_t = 1.0, value_parser = super::load::share)]
     pub vcpu: f64,
+    /// Processor work that is planned for, in what the model says: on runs that it had not seen it said as little as half.
+    #[arg(long, default_value_t = 2.0, value_parser = factor)]
+    pub reserve: f64,
+}
+
+impl Headroom {
+    /// Cores for this work, the reserve included.
+    fn cores(&self, costs: &Costs, work: &Work) -> f64 {
+        self.reserve * predicted(costs, work) / self.vcpu
+    }
 }
 
 /// So many machines of a kind.
@@ -40,7 +51,7 @@ pub struct Machines {
     pub count: f64,
     /// What decides how many.
     pub because: &'static str,
-    /// Cores that are busy in all of them together.
+    /// Cores that are busy in all of them together, the reserve included.
     pub cores: f64,
     /// Dollars a month, for machines alone.
     pub month: f64,
@@ -73,6 +84,15 @@ pub struct Plan {
 
 /// Shards of one cluster of Redis, each with a replica: ElastiCache takes 500 nodes.
 pub(super) const MOST_SHARDS: f64 = 250.0;
+/// As many as the stack makes for high availability: two of them can agree that the third is gone.
+const FEWEST_SHARDS: f64 = 3.0;
+/// Burstable machines of a kind, at most: as many nodes as the stack takes.
+const MOST_BURSTABLE: f64 = 5.0;
+/// Connections of a node to Postgres, as the stack sets them; a node more is there during an update.
+const STORE_POOL: f64 = 12.0;
+/// Connections that RDS lets Postgres take, for each GiB and at most.
+const CONNECTIONS_A_GIB: f64 = 112.0;
+const MOST_CONNECTIONS: f64 = 5000.0;
 /// Events that a room keeps at hand at most.
 const KEPT_EVENTS: f64 = 256.0;
 const GIB: f64 = (1_u64 << 30) as f64;
@@ -84,7 +104,7 @@ pub fn plan(load: &Load, costs: &Calibration, prices: &Prices, headroom: &Headro
         .iter()
         .filter_map(|machine| nodes(load, costs, machine, headroom))
         .collect();
-    let with_rest = |of: &Machines| of.month + of.count * a_node(prices);
+    let with_rest = |of: &Machines| of.month + of.count * cost::a_node(prices);
     nodes.sort_by(|one, other| with_rest(one).total_cmp(&with_rest(other)));
     let chosen = nodes.first()?.clone();
     let work = load.work(chosen.count);
@@ -97,38 +117,21 @@ pub fn plan(load: &Load, costs: &Calibration, prices: &Prices, headroom: &Headro
     let capacity_units = (work[Kind::Connect] / 25.0)
         .max(work[Kind::Open] / 3000.0)
         .max(out_gb * load.peak / HOURS);
-    let redis_cores = predicted(&costs.redis_cpu, &work) / headroom.vcpu;
-    let postgres_cores = predicted(&costs.postgres_cpu, &work) / headroom.vcpu;
-    let redis = shards(&prices.redis, redis_cores, headroom.busy);
-    let postgres = one(&prices.postgres, postgres_cores, headroom.busy);
-    let other = &prices.other;
-    // The mean over the month: units follow the load, as far as it is not connections.
-    let units = (capacity_units / load.peak).max(1.0);
-    let mut month = vec![
-        ("nodes", chosen.month),
-        ("nodes' disks and addresses", chosen.count * a_node(prices)),
-        (
-            "load balancer",
-            HOURS * (other.balancer_hour + units * other.capacity_unit_hour),
-        ),
-        ("traffic to clients", other.out(out_gb)),
-        (
-            "traffic of the bus between zones",
-            bus_gb * other.between_zones_gb * (1.0 - 1.0 / headroom.zones),
-        ),
-    ];
-    if let Some(redis) = &redis {
-        month.push(("Redis, with replicas", 2.0 * redis.month));
-    }
-    if let Some(postgres) = &postgres {
-        let operations = (load.messages() - 3000.0).max(0.0);
-        month.push(("Postgres, with a standby", 2.0 * postgres.month));
-        month.push((
-            "Postgres' disks",
-            2.0 * (stored_gib.max(20.0) * other.postgres_gib_month + operations * other.postgres_iops_month),
-        ));
-    }
-    Some(Plan {
+    let heads = load.rooms() * costs.bytes.head_kept / GIB;
+    let redis = shards(
+        &prices.redis,
+        headroom.cores(&costs.redis_cpu, &work),
+        heads,
+        headroom,
+    );
+    let connections = (chosen.count + 1.0) * STORE_POOL;
+    let postgres = one(
+        &prices.postgres,
+        headroom.cores(&costs.postgres_cpu, &work),
+        connections,
+        headroom,
+    );
+    let mut plan = Plan {
         nodes,
         redis,
         postgres,
@@ -138,20 +141,17 @@ pub fn plan(load: &Load, costs: &Calibration, prices: &Prices, headroom: &Headro
         out_gb,
         bus_gb,
         capacity_units,
-        month,
-    })
-}
-
-/// Disk and address of a node, dollars a month.
-fn a_node(prices: &Prices) -> f64 {
-    prices.other.node_disk_month + prices.other.address_hour * HOURS
+        month: Vec::new(),
+    };
+    plan.month = cost::month(&plan, load, prices, headroom);
+    Some(plan)
 }
 
 /// As many of one kind of machine as the load needs: more nodes are more work, so it goes round until it is enough.
 fn nodes(load: &Load, costs: &Calibration, machine: &Machine, headroom: &Headroom) -> Option<Machines> {
     let mut count = headroom.zones.max(2.0);
     for _ in 0..500 {
-        let cores = predicted(&costs.node_cpu, &load.work(count)) / headroom.vcpu;
+        let cores = headroom.cores(&costs.node_cpu, &load.work(count));
         let left = left(count, headroom.zones);
         let memory = machine.memory_gib * GIB;
         // Who was on the zone that is lost comes back on the nodes left, with all that costs processor and memory.
@@ -178,6 +178,9 @@ fn nodes(load: &Load, costs: &Calibration, machine: &Machine, headroom: &Headroo
             (headroom.zones.max(2.0), "one in each zone"),
         ];
         let (need, because) = needs.into_iter().max_by(|one, other| one.0.total_cmp(&other.0))?;
+        if too_many(machine, need.ceil()) {
+            return None;
+        }
         if need.ceil() <= count {
             return Some(Machines {
                 machine: machine.clone(),
@@ -214,32 +217,64 @@ fn node_bytes(load: &Load, costs: &Calibration, count: f64) -> f64 {
     bytes.node + load.connections() / count * (bytes.connection + bytes.socket) + rooms * (bytes.room + kept)
 }
 
-/// So many cores in as many shards as are cheapest, of those that one cluster takes.
-fn shards(machines: &[Machine], cores: f64, busy: f64) -> Option<Machines> {
-    let ways = machines.iter().map(|machine| enough(machine, cores, busy));
+/// Redis: so many cores and GiB of heads in as many shards as are cheapest, of those that one cluster takes.
+fn shards(machines: &[Machine], cores: f64, heads: f64, headroom: &Headroom) -> Option<Machines> {
+    let ways = machines.iter().map(|machine| {
+        let needs = [
+            (cores / (machine.vcpu * headroom.busy), "processor"),
+            (heads / (machine.memory_gib * headroom.full), "memory"),
+            (FEWEST_SHARDS, "shards that can agree"),
+        ];
+        enough(machine, cores, &needs)
+    });
     ways.min_by(|one, other| {
-        let by_size = (one.count > MOST_SHARDS).cmp(&(other.count > MOST_SHARDS));
-        by_size.then(one.month.total_cmp(&other.month))
+        let unfit = |of: &Machines| (of.count > MOST_SHARDS, too_many(&of.machine, of.count));
+        unfit(one)
+            .cmp(&unfit(other))
+            .then(one.month.total_cmp(&other.month))
     })
 }
 
-/// So many cores in one machine if any has them, else in several of the largest.
-fn one(machines: &[Machine], cores: f64, busy: f64) -> Option<Machines> {
-    let ways = machines.iter().map(|machine| enough(machine, cores, busy));
+/// Postgres: so many cores and connections in one machine if any has them, else in several of the largest.
+fn one(machines: &[Machine], cores: f64, connections: f64, headroom: &Headroom) -> Option<Machines> {
+    let ways = machines.iter().map(|machine| {
+        let takes = (machine.memory_gib * CONNECTIONS_A_GIB).min(MOST_CONNECTIONS);
+        let needs = [
+            (cores / (machine.vcpu * headroom.busy), "processor"),
+            (connections / (takes * headroom.full), "connections"),
+        ];
+        enough(machine, cores, &needs)
+    });
     ways.min_by(|one, other| {
         let by_count = one.count.total_cmp(&other.count);
         by_count.then(one.month.total_cmp(&other.month))
     })
 }
 
-fn enough(machine: &Machine, cores: f64, busy: f64) -> Machines {
-    let count = (cores / (machine.vcpu * busy)).ceil().max(1.0);
+/// As many as the largest need takes. `needs` is not empty.
+fn enough(machine: &Machine, cores: f64, needs: &[(f64, &'static str)]) -> Machines {
+    let most = needs.iter().max_by(|one, other| one.0.total_cmp(&other.0));
+    let (need, because) = most.copied().unwrap_or_default();
+    let count = need.ceil().max(1.0);
     Machines {
         machine: machine.clone(),
         count,
-        because: "processor",
+        because,
         cores,
         month: count * machine.hour * HOURS,
+    }
+}
+
+/// Above what they may use all the time, burstable machines live on credits; in a large cluster some machine is always above it.
+fn too_many(machine: &Machine, count: f64) -> bool {
+    machine.burstable && count > MOST_BURSTABLE
+}
+
+/// A factor of 1 or more.
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value >= 1.0 && value.is_finite() => Ok(value),
+        _ => Err("a number, 1 or more".into()),
     }
 }
 

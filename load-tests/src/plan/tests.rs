@@ -9,6 +9,7 @@ fn load() -> Load {
         messages_per_person_hour: 12.0,
         typing_per_message: 1.0,
         reads_per_message: 2.0,
+        joins_per_connection: 0.0,
         pages_per_connection: 1.0,
         peak: 2.0,
         session_minutes: 20.0,
@@ -24,6 +25,7 @@ fn headroom() -> Headroom {
         full: 0.7,
         full_without_zone: 0.85,
         vcpu: 1.0,
+        reserve: 1.0,
     }
 }
 
@@ -42,6 +44,7 @@ fn costs() -> Calibration {
         socket: 0.0,
         room: 0.0,
         event_kept: 0.0,
+        head_kept: 0.0,
         event_stored: 1000.0,
         event_to_client: 500.0,
         event_on_bus: 200.0,
@@ -63,6 +66,8 @@ fn what_comes_with_the_program_is_whole() {
     }
     assert!(costs.postgres_cpu[Kind::Commit] > 0.0 && costs.redis_cpu[Kind::Commit] > 0.0);
     assert!(costs.runs.len() > 3 && costs.largest_error > 0.0);
+    let unseen = costs.unseen.as_ref().unwrap();
+    assert!(unseen.lowest < unseen.together && unseen.together < unseen.highest);
     let prices = Prices::find(None).unwrap();
     assert!(plan(&load(), &costs, &prices, &headroom()).is_some());
 }
@@ -174,4 +179,134 @@ fn rooms_of_all_sizes_reach_fewer_nodes_than_rooms_of_one_size() {
     assert!(simulate(&load(), 2000, 4, 7).busiest_node.is_none());
     let alone = simulate(&load(), 1, 1, 7);
     assert!((alone.nodes_of_a_message - 1.0).abs() < 1e-9, "{alone:?}");
+}
+
+#[test]
+fn the_smallest_plan_costs_what_the_stack_is_said_to_cost() {
+    let load = Load {
+        people: 300.0,
+        ..load()
+    };
+    let costs = Calibration::shipped().unwrap();
+    let prices = Prices::find(None).unwrap();
+    let plan = plan(&load, &costs, &prices, &headroom()).unwrap();
+    assert_eq!(
+        (plan.nodes[0].count, plan.nodes[0].machine.name.as_str()),
+        (2.0, "t2.micro")
+    );
+    let redis = plan.redis.as_ref().unwrap();
+    assert_eq!(
+        (redis.count, redis.machine.name.as_str()),
+        (3.0, "cache.t3.micro")
+    );
+    let all: f64 = plan
+        .month
+        .iter()
+        .filter(|(what, _)| !what.starts_with("traffic"))
+        .map(|(_, dollars)| dollars)
+        .sum();
+    let page = include_str!("../../../infra/README.md");
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("| with `HighAvailability=true`"))
+        .unwrap();
+    let said: f64 = line.split('|').nth(2).unwrap().trim().parse().unwrap();
+    assert!(
+        (all - said).abs() < 1.0,
+        "{all} planned, {said} in infra/README.md"
+    );
+}
+
+#[test]
+fn burstable_machines_are_for_small_plans() {
+    let mut costs = costs();
+    costs.redis_cpu[Kind::Commit] = 2e-3;
+    let prices = Prices::find(None).unwrap();
+    // Two cores of Redis would be cheapest on 20 small machines.
+    let plan = plan(&load(), &costs, &prices, &headroom()).unwrap();
+    assert!(
+        !plan.redis.as_ref().unwrap().machine.burstable,
+        "{:?}",
+        plan.redis
+    );
+    assert!(
+        plan.nodes.iter().all(|of| !of.machine.burstable),
+        "{:?}",
+        plan.nodes
+    );
+}
+
+#[test]
+fn the_reserve_is_planned_for() {
+    let planned = |reserve| {
+        let headroom = Headroom {
+            reserve,
+            ..headroom()
+        };
+        plan(&load(), &costs(), &prices(), &headroom).unwrap()
+    };
+    let (bare, twice) = (planned(1.0), planned(2.0));
+    assert!((twice.nodes[0].cores - 120.0).abs() < 1e-6);
+    assert_eq!((bare.nodes[0].count, twice.nodes[0].count), (10.0, 18.0));
+    let cores = |plan: &Plan| plan.postgres.as_ref().unwrap().cores;
+    assert!((cores(&twice) - 2.0 * cores(&bare)).abs() < 1e-6);
+}
+
+#[test]
+fn redis_and_postgres_may_be_short_of_memory() {
+    let mut costs = costs();
+    costs.bytes.head_kept = 1e6;
+    let mut prices = prices();
+    prices.redis.retain(|machine| machine.name == "cache.m7g.large");
+    prices.postgres.retain(|machine| !machine.burstable);
+    // 100,000 heads of a megabyte in 6.4 GiB, filled to 0.7.
+    let redis = plan(&load(), &costs, &prices, &headroom())
+        .unwrap()
+        .redis
+        .unwrap();
+    assert_eq!((redis.count, redis.because), (21.0, "memory"));
+    // 104 nodes and one with 12 connections each are more than 8 GiB take.
+    costs.node_cpu[Kind::Delivery] *= 10.0;
+    costs.postgres_cpu = Work::default();
+    let postgres = plan(&load(), &costs, &prices, &headroom())
+        .unwrap()
+        .postgres
+        .unwrap();
+    assert_eq!(
+        (postgres.machine.name.as_str(), postgres.because),
+        ("db.m7g.2xlarge", "connections")
+    );
+}
+
+#[test]
+fn resumed_rooms_are_no_joins() {
+    assert!(load().work(3.0)[Kind::Join].abs() < 1e-9);
+    let load = Load {
+        joins_per_connection: 2.0,
+        ..load()
+    };
+    assert!((load.work(3.0)[Kind::Join] - 500.0).abs() < 1e-6);
+}
+
+#[test]
+fn what_runs_were_off_by_is_said_beside_the_error_of_the_fit() {
+    let (load, mut costs) = (load(), Calibration::shipped().unwrap());
+    let (prices, headroom) = (Prices::find(None).unwrap(), headroom());
+    let said = |costs: &Calibration| {
+        let plan = plan(&load, costs, &prices, &headroom).unwrap();
+        show::plan(&load, &plan, costs, &prices, &headroom)
+    };
+    costs.unseen = Some(Unseen {
+        runs: vec!["mixed".to_owned()],
+        together: -0.4,
+        lowest: -0.5,
+        highest: 0.2,
+    });
+    let text = said(&costs);
+    assert!(
+        text.contains("had not seen (mixed) by -40 % over all, -50 to +20 % phase by phase"),
+        "{text}"
+    );
+    costs.unseen = None;
+    assert!(said(&costs).contains("held against no others"));
 }

@@ -18,9 +18,9 @@ use crate::{
 pub enum Kind {
     /// A node that is there, for a second.
     Node,
-    /// A connection that is made: upgrade, `hello`, `welcome`.
+    /// A connection that is made: upgrade, `hello`, `welcome`. With the rooms that it resumes, which nobody has measured apart.
     Connect,
-    /// A room that is joined or resumed.
+    /// A room that is opened by `join`.
     Join,
     /// A connection that is open, for a second.
     Open,
@@ -74,7 +74,7 @@ impl Kind {
         match self {
             Self::Node => "node, a second",
             Self::Connect => "connection made",
-            Self::Join => "room joined",
+            Self::Join => "room opened by join",
             Self::Open => "connection open, a second",
             Self::Commit => "event committed",
             Self::Copy => "event taken from the bus",
