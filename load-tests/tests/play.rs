@@ -220,6 +220,33 @@ async fn a_server_that_stalls_two_seconds_shows_in_what_people_waited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_lets_nobody_in_is_told_at_once_and_why() {
+    let said = async |line: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_load-tests"));
+        let line: Vec<&str> = line.split(' ').collect();
+        command.args(["run", "mixed", "--plain", "--out"]);
+        let output = command.arg(folder.path()).args(line).output();
+        let output = timeout(Duration::from_secs(30), output).await.unwrap().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let own = format!("--node {}", node_program().unwrap().display());
+    let text = said(&format!("{own} --set auth.guests=false")).await;
+    assert!(text.contains("--tokens FILE"), "{text}");
+    let text = said(&format!("{own} --set rooms.create_on_join=false")).await;
+    assert!(
+        text.contains("`not_found`") && text.contains("rooms.create_on_join"),
+        "{text}"
+    );
+    let text = said("--target ws://127.0.0.1:1/ws").await;
+    assert!(
+        text.contains("ws://127.0.0.1:1/ws cannot be played against") && text.contains("refused"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_back_only_behind_the_phase_counts_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cut.toml");

@@ -41,6 +41,8 @@ pub(crate) enum Fault {
     WrongAck,
     /// Members get every tenth text changed.
     Garble,
+    /// No room is there to be joined.
+    NoRooms,
     /// The connection is closed instead of `send` being answered.
     Hangup,
 }
@@ -206,6 +208,7 @@ impl Server {
                 });
                 [welcome].into_iter().chain(replay).collect()
             }
+            Ok(Command::Join { .. }) if self.fault == Fault::NoRooms => refuse(ErrorCode::NotFound),
             Ok(Command::Join { room: name, from }) => {
                 let room = rooms.entry(name.clone()).or_default();
                 room.members.insert(number, outbox.clone());

@@ -8,6 +8,11 @@ use std::{
 
 use super::{Counts, Latencies, Sample, Timing, Usage};
 
+/// So many reasons for one thing or another are kept: whoever reads them wants to know what is wrong, not how often.
+const REASONS: usize = 5;
+/// Of each so much is kept, in characters: it may be a server's page.
+const REASON_CHARS: usize = 300;
+
 /// Counters and histograms that many clients share. Cheap to clone; all clones are one.
 #[derive(Debug, Default, Clone)]
 pub struct Meter(Arc<Mutex<Sums>>);
@@ -20,6 +25,9 @@ struct Sums {
     earlier: BTreeMap<u32, Latencies>,
     /// When each part began; empty where there are none.
     parts: Vec<Instant>,
+    /// Why clients could not get in; of them so many were taken.
+    reasons: Vec<String>,
+    told: usize,
     connections: BTreeMap<Arc<str>, u64>,
 }
 
@@ -27,6 +35,17 @@ impl Meter {
     /// Counts something: `meter.count(|counts| counts.committed += 1)`.
     pub fn count(&self, add: impl FnOnce(&mut Counts)) {
         add(&mut self.sums().counts);
+    }
+
+    /// Why a client could not get in. The first few that differ are kept.
+    pub fn reason(&self, reason: &str) {
+        let mut sums = self.sums();
+        if sums.reasons.len() < REASONS {
+            let reason: String = reason.chars().take(REASON_CHARS).collect();
+            if !sums.reasons.contains(&reason) {
+                sums.reasons.push(reason);
+            }
+        }
     }
 
     /// Another part of the run begins: from here on waits are told apart by the part in which they were due. What was not
@@ -81,6 +100,8 @@ impl Meter {
     /// What was added since the last call, and how it is now.
     pub fn take(&self) -> Sample {
         let mut sums = self.sums();
+        let reasons = sums.reasons.iter().skip(sums.told).cloned().collect();
+        sums.told = sums.reasons.len();
         let connections = sums.connections.iter();
         Sample {
             connections: connections
@@ -89,6 +110,7 @@ impl Meter {
             counts: std::mem::take(&mut sums.counts),
             latencies: std::mem::take(&mut sums.latencies),
             earlier: std::mem::take(&mut sums.earlier),
+            reasons,
             usage: Usage::own().unwrap_or_default(),
         }
     }

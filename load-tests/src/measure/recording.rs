@@ -334,6 +334,7 @@ mod tests {
             },
             latencies,
             earlier: BTreeMap::new(),
+            reasons: Vec::new(),
             connections: [(node.to_owned(), connections)].into(),
             usage: Usage {
                 cpu_seconds: 7.0,

@@ -43,6 +43,8 @@ pub struct Counts {
     pub gaps: u64,
     /// Requests to move.
     pub goaways: u64,
+    /// Rooms that were refused for good to somebody who had not been in them.
+    pub joins_refused: u64,
     /// HTTP requests that were answered as they should be.
     pub requests: u64,
     /// HTTP requests that were not.
@@ -67,6 +69,7 @@ impl AddAssign for Counts {
         self.resumed += other.resumed;
         self.gaps += other.gaps;
         self.goaways += other.goaways;
+        self.joins_refused += other.joins_refused;
         self.requests += other.requests;
         self.requests_failed += other.requests_failed;
         self.broken += other.broken;
@@ -212,6 +215,9 @@ pub struct Sample {
     /// How long it took where it was due in an earlier part, by how many parts before the present one.
     #[serde(default)]
     pub earlier: BTreeMap<u32, Latencies>,
+    /// Why clients could not get in, where that is new; not all reasons, if there are many.
+    #[serde(default)]
+    pub reasons: Vec<String>,
     /// Connections at this moment, by the node that serves them.
     pub connections: BTreeMap<String, u64>,
     /// What the process has cost so far.

@@ -21,6 +21,11 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 /// What people do until everybody has everything.
 const SETTLE: &str = "settle";
 
+/// So many reasons why clients could not get in are told.
+const REASONS: usize = 5;
+/// The kind of the marks that tell them.
+pub(super) const KEPT_OUT: &str = "kept out";
+
 /// Plays a scenario with a fleet.
 pub(super) struct Conductor {
     scenario: Scenario,
@@ -36,6 +41,8 @@ pub(super) struct Conductor {
     measured: Vec<usize>,
     /// Places of repeated phases that were too much.
     too_much: Vec<usize>,
+    /// Why clients could not get in.
+    reasons: Vec<String>,
 }
 
 impl Conductor {
@@ -59,6 +66,7 @@ impl Conductor {
             checks: Vec::new(),
             measured: Vec::new(),
             too_much: Vec::new(),
+            reasons: Vec::new(),
         }
     }
 
@@ -163,6 +171,12 @@ impl Conductor {
     pub(super) async fn look(&mut self) {
         let samples = self.fleet.sample().await;
         self.recording.sample(&samples);
+        for reason in samples.iter().flat_map(|(_, sample)| &sample.reasons) {
+            if self.reasons.len() < REASONS && !self.reasons.contains(reason) {
+                self.recording.mark(KEPT_OUT, reason.clone());
+                self.reasons.push(reason.clone());
+            }
+        }
         if !self.fleet.processes().is_empty()
             && let Ok(usage) = Usage::own()
         {
@@ -235,11 +249,14 @@ impl Conductor {
                     counts.broken == 0,
                     format!("{} frames of {} deliveries", counts.broken, counts.delivered),
                 ),
-                Check::new(
-                    "everybody has everything in the end",
-                    standing.is_even(),
-                    format!("{} after {:.1} s", standing.describe(), took.as_secs_f64()),
-                ),
+                Check::new("everybody has everything in the end", standing.is_even(), {
+                    let how = format!("{} after {:.1} s", standing.describe(), took.as_secs_f64());
+                    if standing.is_even() || self.reasons.is_empty() {
+                        how
+                    } else {
+                        format!("{how}; what kept people out: {}", self.reasons.join("; "))
+                    }
+                }),
                 Check::new(
                     "everything that was offered is committed or refused",
                     counts.offered == counts.committed + counts.refused,

@@ -2,13 +2,14 @@
 
 mod args;
 mod conduct;
+mod entrance;
 mod journals;
 mod judge;
 mod nodes;
 mod program;
 mod settle;
 
-use std::{path::Path, process::ExitCode};
+use std::{io::Write as _, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use crate::{
     view::View,
 };
 pub use args::PlayArgs;
-use conduct::Conductor;
+use conduct::{Conductor, KEPT_OUT};
 use journals::Journals;
 use nodes::Nodes;
 
@@ -44,6 +45,11 @@ pub async fn run(scenario: &str, args: PlayArgs) -> anyhow::Result<ExitCode> {
         () = abort.cancelled() => return Ok(ExitCode::from(130)),
     };
     say(&ending(&report, &folder)?);
+    if !report.passed() {
+        for mark in report.marks.iter().filter(|mark| mark.kind == KEPT_OUT) {
+            let _ = writeln!(std::io::stderr(), "error: {}", mark.text);
+        }
+    }
     Ok(ExitCode::from(u8::from(!report.passed())))
 }
 
@@ -77,6 +83,10 @@ pub async fn play(scenario: Scenario, args: &PlayArgs, stop: CancellationToken) 
         seed,
         scenario: scenario.clone(),
     };
+    let tried = stop
+        .run_until_cancelled(Box::pin(entrance::try_each(&options)))
+        .await;
+    tried.context("stopped before anything was played")??;
     let fleet = Fleet::start(&options)
         .await
         .context("clients cannot be started")?;

@@ -24,6 +24,7 @@ use crate::{
     scenario::Scenario,
 };
 use people::People;
+pub(crate) use people::tokens;
 
 pub use arrivals::Arrivals;
 pub use standing::Standing;

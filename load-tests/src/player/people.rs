@@ -228,7 +228,7 @@ impl People {
 }
 
 /// The lines of a file of credentials.
-fn tokens(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
+pub(crate) fn tokens(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(file) = file else { return Ok(Vec::new()) };
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -122,7 +122,7 @@ fn waits(report: &Report) -> Table {
 }
 
 /// What happened besides messages and deliveries, in words and how often.
-pub(super) fn besides(counts: &Counts) -> [(&'static str, u64); 13] {
+pub(super) fn besides(counts: &Counts) -> [(&'static str, u64); 14] {
     [
         ("connections made", counts.connected),
         ("attempts to connect failed", counts.connect_failed),
@@ -133,6 +133,7 @@ pub(super) fn besides(counts: &Counts) -> [(&'static str, u64); 13] {
         ("commands repeated", counts.repeated),
         ("commands pushed back", counts.pushed_back),
         ("commands refused", counts.refused),
+        ("joins refused", counts.joins_refused),
         ("gaps told", counts.gaps),
         ("HTTP requests answered", counts.requests),
         ("HTTP requests failed", counts.requests_failed),

@@ -224,8 +224,17 @@ impl Life {
                 if again_later && which == Which::Current {
                     self.joins.insert(room, Join::again(again, due));
                 } else if !again_later {
-                    self.broken(number, format!("joining {room} was refused: {}", refused.code));
-                    self.rooms.remove(&room);
+                    let place = self.rooms.remove(&room);
+                    if place.is_some_and(|place| place.position.is_some()) {
+                        self.broken(
+                            number,
+                            format!("joining {room} again was refused: {}", refused.code),
+                        );
+                    } else {
+                        // That nobody is let in is not against the wire's rules: it is how the server is set up.
+                        self.count(|counts| counts.joins_refused += 1);
+                        self.kept_out(|| format!("joining a room: `{}`: {}", refused.code, refused.message));
+                    }
                 }
             }
             Some(Asked::Write(room, cid)) => self.write_refused(number, (&room, &cid), refused, again),

@@ -332,6 +332,7 @@ impl Life {
                     },
                 );
                 self.count(|counts| counts.connect_failed += 1);
+                self.kept_out(|| format!("connecting to {}: {error}", attempt.target));
                 if matches!(error, Error::Order(_) | Error::Protocol(_)) {
                     self.broken(0, error.to_string());
                 }

@@ -22,6 +22,13 @@ impl Life {
         }
     }
 
+    /// Why it could not get in.
+    pub(super) fn kept_out(&self, reason: impl FnOnce() -> String) {
+        if let Some(meter) = &self.plan.meter {
+            meter.reason(&reason());
+        }
+    }
+
     /// The server broke the wire's rules.
     pub(super) fn broken(&self, conn: u32, what: String) {
         self.count(|counts| counts.broken += 1);

@@ -308,3 +308,41 @@ async fn a_connection_that_the_network_loses_is_counted_as_lost() {
         "{counts:?}"
     );
 }
+
+#[tokio::test]
+async fn why_clients_cannot_get_in_is_kept_once_each() {
+    let address = tiny_server::start(Fault::NoRooms).await;
+    let meter = Meter::default();
+    let start = |number: u32, target: String| {
+        let plan = Plan {
+            rooms: vec![(room(), JoinFrom::After(0))],
+            backoff: Duration::from_millis(50),
+            meter: Some(meter.clone()),
+            ..Plan::new(Targets::new([target]), &format!("client {number}"))
+        };
+        Persistent::start(plan, Journal::none().scribe(number))
+    };
+    // Nobody listens at the second one, which is tried again and again.
+    let refused = [1, 2].map(|number| start(number, format!("ws://{address}/ws")));
+    let nowhere = start(3, "ws://127.0.0.1:1/ws".to_owned());
+    let (mut counts, mut reasons) = (crate::measure::Counts::default(), Vec::new());
+    until("all were kept out", || {
+        let sample = meter.take();
+        counts += sample.counts;
+        reasons.extend(sample.reasons);
+        counts.joins_refused == 2 && counts.connect_failed > 2
+    })
+    .await;
+    reasons.sort();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(
+        reasons[0].starts_with("connecting to ws://127.0.0.1:1/ws: "),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[1].starts_with("joining a room: `not_found`"),
+        "{reasons:?}"
+    );
+    assert_eq!(counts.broken, 0, "{counts:?}");
+    drop((refused, nowhere));
+}
