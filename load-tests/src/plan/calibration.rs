@@ -232,3 +232,73 @@ fn memory(reports: &[Report]) -> Option<(f64, f64)> {
     (nodes > 0.0 && connections >= 1000.0 && most > first)
         .then(|| (first / nodes, (most - first) / connections))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        measure::{Counts, Latencies},
+        report::{Cost, FORMAT, PhaseReport, Point, Run, Series},
+    };
+
+    /// A node that has nothing to do, twice for ten seconds: half a core, then a fifth.
+    fn report() -> Report {
+        let phase = |name: &str, from_s| PhaseReport {
+            name: name.to_owned(),
+            from_s,
+            to_s: from_s + 10.0,
+            counts: Counts::default(),
+            latencies: Latencies::default(),
+        };
+        Report {
+            format: FORMAT,
+            run: Run {
+                name: "other".to_owned(),
+                ..Run::default()
+            },
+            checks: Vec::new(),
+            phases: vec![phase("one", 0.0), phase("two", 10.0)],
+            counts: Counts::default(),
+            latencies: Latencies::default(),
+            series: vec![Series {
+                name: "processor".to_owned(),
+                label: "node 1".to_owned(),
+                unit: "%".to_owned(),
+                points: vec![Point(0.0, 0.0), Point(10.0, 50.0), Point(20.0, 20.0)],
+            }],
+            marks: Vec::new(),
+            costs: vec![Cost {
+                process: "node 1".to_owned(),
+                server: true,
+                cpu_seconds: 7.0,
+                cpu_before: 0.0,
+                resident_bytes: 1,
+            }],
+            checker: None,
+        }
+    }
+
+    #[test]
+    fn what_a_run_was_off_by_has_a_sign_and_is_kept_with_the_costs() {
+        let mut costs = Calibration::shipped().unwrap();
+        costs.node_cpu = Work::default();
+        costs.node_cpu[Kind::Node] = 0.1;
+        // A second of each phase was predicted; five and two were taken.
+        let unseen = Unseen::of(&costs, &[report()]).unwrap();
+        assert_eq!(unseen.runs, ["other"]);
+        for (seen, expected) in [
+            (unseen.lowest, -0.8),
+            (unseen.highest, -0.5),
+            (unseen.together, -5.0 / 7.0),
+        ] {
+            assert!((seen - expected).abs() < 1e-6, "{unseen:?}");
+        }
+        assert_eq!(Unseen::of(&costs, &[]), None);
+
+        costs.unseen = Some(unseen);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.toml");
+        costs.write(&file).unwrap();
+        assert_eq!(Calibration::read(&file).unwrap(), costs);
+    }
+}

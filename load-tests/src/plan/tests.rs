@@ -310,3 +310,25 @@ fn what_runs_were_off_by_is_said_beside_the_error_of_the_fit() {
     costs.unseen = None;
     assert!(said(&costs).contains("held against no others"));
 }
+
+/// What the page says a million connected people cost is what the program says.
+#[test]
+fn the_page_has_the_plan_as_it_is_printed() {
+    let load = Load {
+        people: 3_333_333.0,
+        messages_per_person_hour: 10.0,
+        peak: 2.5,
+        ..load()
+    };
+    let headroom = Headroom {
+        reserve: 2.0,
+        ..headroom()
+    };
+    let costs = Calibration::shipped().unwrap();
+    let plan = plan(&load, &costs, &Prices::find(None).unwrap(), &headroom).unwrap();
+    let page = include_str!("../../../docs/capacity.md");
+    for (what, dollars) in &plan.month {
+        let row = format!("| {what} | {} |", crate::report::number::short(*dollars));
+        assert!(page.contains(&row), "docs/capacity.md lacks: {row}");
+    }
+}
