@@ -247,6 +247,23 @@ async fn who_lets_nobody_in_is_told_at_once_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_node_that_does_not_start_the_log_is_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("node");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *node-2*) echo 'no luck today' >&2; exit 3;; esac\nexec '{}' \"$@\"\n",
+        node_program().unwrap().display()
+    );
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let args = args(&["--nodes", "2", "--node", program.to_str().unwrap()]);
+    let scenario = Scenario::find("mixed").unwrap();
+    let error = Box::pin(play(scenario, &args, CancellationToken::new())).await;
+    let error = format!("{:#}", error.unwrap_err());
+    assert!(error.contains("node-2 said:\nno luck today"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_back_only_behind_the_phase_counts_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cut.toml");

@@ -73,14 +73,14 @@ impl Nodes {
             node.start().await?;
             nodes.push((name, node));
         }
-        for (_, node) in &mut nodes {
+        for (name, node) in &mut nodes {
             if let Err(error) = node.ready(READY_WITHIN).await {
                 // The folder goes with us: what the log says has to be said now.
-                let log = folder.path().join("node-1.log");
+                let log = folder.path().join(format!("{name}.log"));
                 let said = std::fs::read_to_string(log).unwrap_or_default();
                 let last: Vec<&str> = said.lines().rev().take(5).collect();
                 let last: Vec<&str> = last.into_iter().rev().collect();
-                return Err(error.context(format!("the node said:\n{}", last.join("\n"))));
+                return Err(error.context(format!("{name} said:\n{}", last.join("\n"))));
             }
         }
         Ok(Self {
