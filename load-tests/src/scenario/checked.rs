@@ -65,6 +65,15 @@ pub(super) fn phases<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<P
     if phases.is_empty() {
         return Err(D::Error::custom("there is no [[phase]]"));
     }
+    if let Some(phase) = phases
+        .iter()
+        .find(|phase| phase.repeat.is_some() && !phase.measured)
+    {
+        let name = &phase.name;
+        return Err(D::Error::custom(format!(
+            "phase `{name}` is repeated until a goal breaks: it has to be `measured`"
+        )));
+    }
     Ok(phases)
 }
 

@@ -220,9 +220,17 @@ impl Scenario {
     /// Reads a text.
     ///
     /// # Errors
-    /// When it is no scenario; with the line.
+    /// When it is no scenario; with the line. Also when it repeats a phase that nothing can end: it would always pass.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        Ok(toml::from_str(text)?)
+        let scenario: Self = toml::from_str(text)?;
+        let repeated = scenario.phases.iter().find(|phase| phase.repeat.is_some());
+        if let (Some(phase), true) = (repeated, scenario.goals == Goals::default()) {
+            anyhow::bail!(
+                "phase `{}` is repeated until a goal breaks, and there is none in [goals]",
+                phase.name
+            );
+        }
+        Ok(scenario)
     }
 
     /// The most connections that there are at a time.

@@ -65,3 +65,27 @@ fn a_repeated_phase_grows() {
     assert_eq!(step.played(20, 1000), None);
     assert_eq!(scenario.phases[0].played(1, 0), None);
 }
+
+#[test]
+fn a_phase_that_nothing_can_end_is_not_repeated() {
+    let right = built_in("ramp").unwrap();
+    let says = |from: &str, to: &str| {
+        let wrong = right.replacen(from, to, 1);
+        assert_ne!(wrong, right, "{from}");
+        format!("{:#}", Scenario::parse(&wrong).unwrap_err())
+    };
+    let error = says("measured = true\n", "");
+    assert!(
+        error.contains("`step`") && error.contains("`measured`"),
+        "{error}"
+    );
+    let goals = right
+        .split("[goals]")
+        .nth(1)
+        .unwrap()
+        .split("[[phase]]")
+        .next()
+        .unwrap();
+    let error = says(goals, "\n");
+    assert!(error.contains("`step`") && error.contains("[goals]"), "{error}");
+}
