@@ -154,8 +154,9 @@ impl Play<'_> {
         if grown && args.scale_in_within_seconds > 0.0 {
             self.scale_in(before.len()).await;
         }
-        let (_, latencies) = self.watch.in_phases(|_| true);
-        self.checks.push(judge::waits_held(&latencies, args.p99_ms));
+        self.watch.look();
+        let phases = self.watch.phases(|_| true);
+        self.checks.push(judge::waits_held(&phases, args.p99_ms));
         Ok(())
     }
 
@@ -185,6 +186,7 @@ impl Play<'_> {
     }
 
     async fn grown(&mut self, before: &BTreeSet<String>) -> bool {
+        self.watch.phase("scale out");
         let limit = seconds(self.args.scale_out_within_seconds);
         let took = until(limit, || self.nodes().len() > before.len()).await;
         let now = self.nodes();
@@ -219,7 +221,13 @@ impl Play<'_> {
         self.watch.phase("scale in");
         let limit = seconds(self.args.scale_in_within_seconds);
         let most = self.nodes();
-        let took = until(limit, || self.nodes().len() <= before).await;
+        let begun = Instant::now();
+        if until(limit, || self.nodes().len() < most.len()).await.is_some() {
+            self.watch.phase("nodes leave");
+        }
+        let left = limit.saturating_sub(begun.elapsed());
+        let took = until(left, || self.nodes().len() <= before).await;
+        let took = took.map(|_| begun.elapsed());
         // Who was moved last is still to be counted.
         sleep(ASK_EVERY).await;
         self.watch.look();
@@ -229,7 +237,8 @@ impl Play<'_> {
         self.watch.mark("nodes", &what);
         self.checks
             .push(judge::in_time("scaled in in time", took, limit, &what));
-        let (counts, _) = self.watch.in_phases(|phase| phase == "scale in");
+        let going_down = ["ramp down", "scale in", "nodes leave"];
+        let counts = self.watch.in_phases(|phase| going_down.contains(&phase));
         let check = judge::moved("scale-in lost nobody", counts, left.len(), None);
         self.checks.push(check);
     }

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Act, Crew, Deployment, People, RehearseArgs, Watch, judge, until};
+use super::{Act, Crew, Deployment, People, RehearseArgs, Watch, judge, sizes::Shares, until};
 use crate::{
     check::{self, Ledger},
     client::persistent::Targets,
@@ -30,12 +30,6 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(20);
 const WAVE: Duration = Duration::from_secs(80);
 /// How long the bus loses messages, at the stack's pace, and how many of them.
 const LOSSY: (Duration, f64) = (Duration::from_secs(120), 0.3);
-/// People on an instance, as shares of what the group aims at: at rest, as many as need a third instance, and as many as need
-/// a fourth one and keep it.
-const AT_REST: f64 = 0.6;
-const CROWDED: f64 = 1.4;
-const FULL: f64 = 3.7;
-
 struct Rehearsal<'a> {
     args: &'a RehearseArgs,
     deployment: &'a Deployment,
@@ -126,18 +120,19 @@ pub(super) async fn play(args: &RehearseArgs, folder: &Path) -> anyhow::Result<R
 impl Rehearsal<'_> {
     async fn all(&mut self) -> anyhow::Result<()> {
         let settings = self.deployment.group.settings();
-        let least = f64::from(settings.min);
+        let shares = Shares::of(settings.min);
         self.people
-            .come(self.persons(least * AT_REST), self.wave())
+            .come(self.persons(shares.at_rest), self.wave())
             .await?;
         self.people.talk(self.args.rate).await;
         sleep(2 * settings.scaling.period).await;
-        self.crowd(self.persons(least * CROWDED)).await?;
-        self.spread("spread over three").await;
+        self.crowd(self.persons(shares.crowded)).await?;
+        self.spread("spread after the crowd").await;
         if self.args.plays(Act::Busy) {
             self.busy().await?;
-            self.spread("spread over four").await;
-            let more = self.persons(FULL).saturating_sub(self.people.count());
+            self.spread("spread after the talk").await;
+            let full = Shares::full(self.deployment.group.desired());
+            let more = self.persons(full).saturating_sub(self.people.count());
             self.people.come(more, self.wave()).await?;
         }
         if self.args.plays(Act::Update) {
@@ -249,7 +244,7 @@ impl Rehearsal<'_> {
         }
         group.suspend(false);
         self.watch.look();
-        let (counts, _) = self.watch.in_phases(|phase| phase == "update");
+        let counts = self.watch.in_phases(|phase| phase == "update");
         let check = judge::moved("update lost nobody", counts, old.len(), Some(in_order));
         self.checks.push(check);
         Ok(())
@@ -294,7 +289,7 @@ impl Rehearsal<'_> {
         let took = until(limit, replaced).await;
         let what = format!("{} instances in service again", self.serving().len());
         self.watch.look();
-        let (counts, _) = self.watch.in_phases(|phase| phase.ends_with("lost"));
+        let counts = self.watch.in_phases(|phase| phase.ends_with("lost"));
         self.checks.push(judge::in_time(
             name,
             took,
@@ -329,7 +324,9 @@ impl Rehearsal<'_> {
             .filter_map(|(_, activity)| activity.left_in_order())
             .collect();
         let in_order = gone.iter().filter(|in_order| **in_order).count();
-        let (counts, _) = self.watch.in_phases(|phase| phase == "scale in");
+        let counts = self
+            .watch
+            .in_phases(|phase| phase == "ramp down" || phase == "scale in");
         let check = judge::moved("scale-in lost nobody", counts, gone.len(), Some(in_order));
         self.checks.push(check);
     }
@@ -371,8 +368,9 @@ impl Rehearsal<'_> {
     }
 
     fn waits_checked(&mut self) {
-        let (_, latencies) = self.watch.in_phases(|phase| !phase.ends_with("lost"));
-        self.checks.push(judge::waits_held(&latencies, self.args.p99_ms));
+        self.watch.look();
+        let phases = self.watch.phases(|phase| !phase.ends_with("lost"));
+        self.checks.push(judge::waits_held(&phases, self.args.p99_ms));
     }
 
     /// What somebody saw who looked all the time whether the service is there.

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::Stdio, sync::Arc};
 use anyhow::Context;
 use tokio::{io::AsyncWriteExt, process::Command, task::spawn_blocking};
 
-use super::Without;
+use super::{Without, number};
 use crate::{
     group::{Group, GroupSettings, Keeper, Metric, Readings},
     lab::{Postgres, PostgresOptions, Redis},
@@ -34,10 +34,10 @@ pub struct DeploymentOptions {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=60))]
     pub time_scale: u32,
     /// Connections of an instance that the group aims at, in place of the stack's number, which is for a whole machine.
-    #[arg(long, default_value_t = 150.0)]
+    #[arg(long, default_value_t = 150.0, value_parser = number)]
     pub connections_per_instance: f64,
     /// What one instance has of this machine's processors, in cores: so much is 100 % to the group.
-    #[arg(long, default_value_t = 0.15)]
+    #[arg(long, default_value_t = 0.15, value_parser = number)]
     pub cores_per_instance: f64,
     /// Further configuration of every node, as `KEY=VALUE`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
@@ -142,7 +142,7 @@ impl Deployment {
 
 impl DeploymentOptions {
     /// The group's numbers, at this machine's size and pace.
-    fn group(&self, without: Option<Without>) -> anyhow::Result<GroupSettings> {
+    pub(super) fn group(&self, without: Option<Without>) -> anyhow::Result<GroupSettings> {
         let mut settings = GroupSettings::read(self.template.as_deref())?;
         let connections = settings
             .scaling

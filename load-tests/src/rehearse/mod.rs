@@ -5,6 +5,7 @@ mod acts;
 mod deployment;
 pub(crate) mod judge;
 mod people;
+mod sizes;
 mod watch;
 
 use std::{
@@ -39,10 +40,10 @@ pub struct RehearseArgs {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rooms: u32,
     /// Messages of all people together in a second, at rest.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, value_parser = number)]
     pub rate: f64,
     /// The most messages in a second to which the load is raised until the processors are busy.
-    #[arg(long, default_value_t = 1500.0)]
+    #[arg(long, default_value_t = 1500.0, value_parser = number)]
     pub busy_rate: f64,
     /// What is left out.
     #[arg(long, value_delimiter = ',')]
@@ -52,10 +53,10 @@ pub struct RehearseArgs {
     pub without: Option<Without>,
     /// From when a message was due to when everybody was shown it, and from when it was due to its answer: 99 of 100 within
     /// so many milliseconds while the cluster grows, moves people, is updated and shrinks.
-    #[arg(long, default_value_t = 500.0)]
+    #[arg(long, default_value_t = 500.0, value_parser = number)]
     pub p99_ms: f64,
     /// How long a new instance may take to have its share of the people, in seconds.
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, default_value_t = 60.0, value_parser = number)]
     pub share_within_seconds: f64,
     /// Decides all that is left to chance.
     #[arg(long, default_value_t = 1)]
@@ -112,6 +113,7 @@ pub async fn run(args: RehearseArgs) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// When servers or nodes cannot be started, or the report cannot be written. What went wrong later is in the report.
 pub async fn rehearse(args: &RehearseArgs) -> anyhow::Result<Report> {
+    sizes::check(args, &args.deployment.group(args.without)?)?;
     let folder = Folder::new(None)?;
     let report = Box::pin(acts::play(args, folder.path())).await?;
     ending(&report, args.out.as_deref(), args.without)?;
@@ -167,7 +169,18 @@ impl RehearseArgs {
     }
 
     fn share_within(&self) -> Duration {
-        Duration::from_secs_f64(self.share_within_seconds.max(0.0))
+        Duration::try_from_secs_f64(self.share_within_seconds).unwrap_or_default()
+    }
+}
+
+/// What is counted, waited for or said a second: not negative, and no more than a week has seconds.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    const MOST: f64 = 604_800.0;
+    let number: f64 = text.parse().map_err(|_| "this is no number")?;
+    if (0.0..=MOST).contains(&number) {
+        Ok(number)
+    } else {
+        Err(format!("this is not between 0 and {MOST}"))
     }
 }
 
@@ -183,5 +196,21 @@ pub(crate) async fn until(limit: Duration, is_so: impl Fn() -> bool) -> Option<D
             return None;
         }
         sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_no_wait_can_be_made_of_are_refused() {
+        for right in ["0", "0.5", "60", "604800"] {
+            let number = number(right).unwrap();
+            assert!(Duration::try_from_secs_f64(number).is_ok(), "{right}");
+        }
+        for wrong in ["inf", "-inf", "nan", "-1", "1e300", "", "soon"] {
+            assert!(number(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -10,8 +10,8 @@ use tokio::{
 
 use crate::{
     group::{Group, Lifecycle, Readings},
-    measure::{Counts, Latencies, Meter, Recording, Usage},
-    report::{Check, Report, Run},
+    measure::{Counts, Meter, Recording, Usage},
+    report::{Check, PhaseReport, Report, Run},
     view::View,
 };
 
@@ -96,15 +96,20 @@ impl Watch {
             .collect()
     }
 
-    /// What happened in the phases that are wanted.
-    pub(crate) fn in_phases(&self, wanted: impl Fn(&str) -> bool) -> (Counts, Latencies) {
-        let kept = self.seen.kept.lock();
-        let mut sums = (Counts::default(), Latencies::default());
-        for phase in kept.recording.phases().iter().filter(|phase| wanted(&phase.name)) {
-            sums.0 += phase.counts;
-            sums.1.add(&phase.latencies);
+    /// What happened in the phases that are wanted, all together.
+    pub(crate) fn in_phases(&self, wanted: impl Fn(&str) -> bool) -> Counts {
+        let mut sum = Counts::default();
+        for phase in self.phases(wanted) {
+            sum += phase.counts;
         }
-        sums
+        sum
+    }
+
+    /// The phases that are wanted, so far.
+    pub(crate) fn phases(&self, wanted: impl Fn(&str) -> bool) -> Vec<PhaseReport> {
+        let kept = self.seen.kept.lock();
+        let phases = kept.recording.phases().iter();
+        phases.filter(|phase| wanted(&phase.name)).cloned().collect()
     }
 
     /// Looks at everything now.
