@@ -251,16 +251,21 @@ impl Group {
             machine.drain(patience).await
         };
         let (heard, left) = tokio::join!(heard, left);
+        let removed = match heard {
+            Ok(()) => self.balancer.remove(name).await,
+            Err(error) => Err(error),
+        };
+        let in_order = removed.and(left);
+        if let Ok(in_order) = in_order {
+            // Told before it is gone: whoever waits for that reads how it went.
+            self.note(Activity::Gone {
+                name: name.to_owned(),
+                in_order,
+                after: begun.elapsed(),
+            });
+        }
         self.forget(name);
-        heard?;
-        self.balancer.remove(name).await?;
-        let in_order = left?;
-        self.note(Activity::Gone {
-            name: name.to_owned(),
-            in_order,
-            after: begun.elapsed(),
-        });
-        Ok(in_order)
+        in_order
     }
 
     /// Takes an instance away as a machine is that nobody prepared for it: it is gone at once, and the load balancer finds
