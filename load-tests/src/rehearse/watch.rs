@@ -1,6 +1,10 @@
 //! Looks at everything once a second, writes it down, and shows it to whoever looks on.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -52,6 +56,7 @@ impl Watch {
             }),
             group,
         });
+        seen.meter.part(Instant::now());
         let looking = Arc::clone(&seen);
         let task = tokio::spawn(async move {
             let mut ticks = interval(EVERY);
@@ -71,6 +76,8 @@ impl Watch {
     pub(crate) fn phase(&self, name: &str) {
         self.look();
         let mut kept = self.seen.kept.lock();
+        // A wait that was due before counts for the phase before.
+        self.seen.meter.part(Instant::now());
         kept.recording.phase(name);
         kept.show();
     }
