@@ -1,6 +1,6 @@
 //! Which nodes a deployment has, by its own word: `GET /api/v1/cluster`.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -19,6 +19,19 @@ pub(super) struct Node {
     /// Share of its machine's cores that it uses.
     pub(super) load: f64,
     pub(super) draining: bool,
+}
+
+impl Nodes {
+    /// The names of all.
+    pub(super) fn all(&self) -> BTreeSet<String> {
+        self.nodes.iter().map(|node| node.id.clone()).collect()
+    }
+
+    /// The names of those that are not leaving.
+    pub(super) fn staying(&self) -> BTreeSet<String> {
+        let staying = self.nodes.iter().filter(|node| !node.draining);
+        staying.map(|node| node.id.clone()).collect()
+    }
 }
 
 /// Asks for it.

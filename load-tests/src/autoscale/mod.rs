@@ -10,7 +10,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use crate::{
     chaos::{Folder, say},
-    rehearse::{ending, unless_interrupted},
+    rehearse::{ending, number, unless_interrupted},
     report::Report,
 };
 
@@ -20,8 +20,12 @@ use crate::{
 /// Against AWS with the numbers of infra/cloudformation it takes about an hour: alarms need 3 minutes to go on, instances
 /// some minutes to start, and 15 minutes of little load pass before the group shrinks, each time.
 ///
-///   load-tests autoscale --target wss://chat.example.org/ws --connections 12000 --rate 300
-///   HUBBUB_TOKEN=… load-tests autoscale --target wss://chat.example.org/ws --connections 12000
+///   HUBBUB_TOKEN=… load-tests autoscale --target wss://chat.example.org/ws --connections 12000 --rate 300 --tokens people
+///
+/// What it takes: an administrator's token, as only the deployment itself knows how many nodes it has. A credential for each
+/// hundred clients (--tokens), or guests (auth.guests, off by default with Postgres). Rooms that are made by joining them
+/// (rooms.create_on_join, off by default with Postgres, or created before: autoscale-SEED-0 and so on). And no limit of
+/// connections from one address below --connections (limits.connections_per_address; WAF).
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct AutoscaleArgs {
@@ -34,36 +38,40 @@ pub struct AutoscaleArgs {
     /// Where `/api/v1/cluster` is asked for, `https://HOST`; by default the first target's.
     #[arg(long)]
     pub cluster_url: Option<String>,
-    /// An administrator's token, with which the list of nodes is read. Without it nodes are known by who serves the clients.
+    /// An administrator's token, with which the list of nodes is read: a node without any of the clients is seen no other way.
     #[arg(long, env = "HUBBUB_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// Connections at the top.
+    pub token: String,
+    /// File with a credential on each line (session tokens, API keys, JWTs), which clients use in turn, where guests are not
+    /// let in.
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
+    /// Connections at the top: 20 or more for each node that there is then.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(2..=19_000))]
     pub connections: u32,
-    /// Connections before and behind it; by default a tenth.
+    /// Connections before and behind it: 20 or more for each node that there is then; by default a tenth.
     #[arg(long)]
     pub rest_connections: Option<u32>,
     /// Messages of all clients together in a second at the top; before and behind it a tenth.
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = 50.0, value_parser = number)]
     pub rate: f64,
     /// How many rooms the clients are in; each is in one, every third in another one too.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rooms: u32,
     /// How long the way to the top takes, in seconds. It ends early when the deployment has grown.
-    #[arg(long, default_value_t = 120.0)]
+    #[arg(long, default_value_t = 120.0, value_parser = number)]
     pub ramp_seconds: f64,
     /// How long the deployment may take to have another node once the load is there, in seconds.
-    #[arg(long, default_value_t = 900.0)]
+    #[arg(long, default_value_t = 900.0, value_parser = number)]
     pub scale_out_within_seconds: f64,
     /// How long new nodes may take to have their share of the clients, in seconds.
-    #[arg(long, default_value_t = 300.0)]
+    #[arg(long, default_value_t = 300.0, value_parser = number)]
     pub share_within_seconds: f64,
     /// How long the deployment may take to be as small as before once the load is gone, in seconds; with 0 that is not
     /// waited for.
-    #[arg(long, default_value_t = 3_600.0)]
+    #[arg(long, default_value_t = 3_600.0, value_parser = number)]
     pub scale_in_within_seconds: f64,
     /// From when a message was due to its answer, and to when a client was shown it: 99 of 100 within so many milliseconds.
-    #[arg(long, default_value_t = 500.0)]
+    #[arg(long, default_value_t = 500.0, value_parser = number)]
     pub p99_ms: f64,
     /// Decides all that is left to chance, and the names of the rooms; by default a new one, so that runs do not meet.
     #[arg(long)]
@@ -84,7 +92,7 @@ pub struct AutoscaleArgs {
 /// Runs the command; the exit code is 1 when something did not hold.
 ///
 /// # Errors
-/// When the deployment cannot be reached at all, the report cannot be written, or it is interrupted.
+/// When the deployment cannot be reached at all, fewer clients are asked for than say anything, the report cannot be written, or it is interrupted.
 pub async fn run(args: AutoscaleArgs) -> anyhow::Result<ExitCode> {
     let report = Box::pin(unless_interrupted(autoscale(&args))).await?;
     Ok(ExitCode::from(u8::from(!report.passed())))

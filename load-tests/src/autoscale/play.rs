@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use super::{
     AutoscaleArgs,
-    cluster::{Cluster, base_of},
+    cluster::{Cluster, Nodes, base_of},
     seconds,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     client::{Tls, persistent::Targets},
     journal::Journal,
     measure::Meter,
-    player::all_local,
+    player::{all_local, tokens},
     rehearse::{Crew, People, Watch, judge, until},
     report::{Check, Report, Run},
     rolling::probes::Probes,
@@ -36,12 +36,14 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(30);
 /// How often the deployment is asked for its nodes.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+const SHARE: &str = "new instances took their share";
+
 struct Play<'a> {
     args: &'a AutoscaleArgs,
     people: People,
     watch: Arc<Watch>,
-    /// Nodes that are not leaving, by the deployment's own word; `None`: it is not asked, or did not answer.
-    known: Arc<Mutex<Option<BTreeSet<String>>>>,
+    /// The nodes by the deployment's own word: the last one counts until there is another one.
+    known: Arc<Mutex<Nodes>>,
     checks: Vec<Check>,
 }
 
@@ -53,38 +55,32 @@ pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<
     let tls = secured
         .then(|| Tls::new(args.authorities.as_deref()))
         .transpose()?;
+    let tokens: Arc<[String]> = tokens(args.tokens.as_deref())?.into();
     let crew = Crew {
         targets: Targets::new(args.target.iter().map(String::as_str)),
         journal: Journal::create(folder, "clients")?,
         meter: meter.clone(),
         rooms: args.rooms,
         prefix: format!("autoscale-{seed}"),
+        tokens: Arc::clone(&tokens),
         tls: tls.clone(),
         local: all_local(&args.target),
         seed,
     };
-    let cluster = match &args.token {
-        Some(token) => {
-            let base = match (&args.cluster_url, args.target.first()) {
-                (Some(url), _) => url.clone(),
-                (None, Some(target)) => base_of(target)?,
-                (None, None) => anyhow::bail!("there is no target"),
-            };
-            let cluster = Cluster::new(&base, token, args.authorities.as_deref())?;
-            // A token that is none is found out now.
-            cluster.nodes().await?;
-            Some(cluster)
-        }
-        None => None,
+    let base = match (&args.cluster_url, args.target.first()) {
+        (Some(url), _) => url.clone(),
+        (None, Some(target)) => base_of(target)?,
+        (None, None) => anyhow::bail!("there is no target"),
     };
+    let cluster = Cluster::new(&base, &args.token, args.authorities.as_deref())?;
+    // A token that is none is found out now, and so are too few clients.
+    let nodes = cluster.nodes().await?;
+    enough(args, nodes.staying().len())?;
     let watch = Arc::new(Watch::start(run(args, seed), "rest", &meter, None));
-    let known = Arc::default();
+    let known = Arc::new(Mutex::new(nodes));
     let mut asking = JoinSetGuard::default();
-    if let Some(cluster) = cluster {
-        asking
-            .0
-            .push(tokio::spawn(ask(cluster, Arc::clone(&known), Arc::clone(&watch))));
-    }
+    let asked = ask(cluster, Arc::clone(&known), Arc::clone(&watch));
+    asking.0.push(tokio::spawn(asked));
     #[cfg(feature = "aws")]
     if let Some(group) = &args.group {
         let seen = super::aws::Sight::new(group).await?;
@@ -98,7 +94,8 @@ pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<
         checks: Vec::new(),
     };
     let target = args.target.first().map_or("", String::as_str);
-    let probes = Probes::newcomers(target, tls);
+    let token = tokens.first().map(String::as_str);
+    let probes = Probes::newcomers(target, token, tls);
     let played = Box::pin(play.all()).await;
     let seen = probes.stop().await;
     let probed = seen.summed_up_where(|_| true);
@@ -202,6 +199,12 @@ impl Play<'_> {
     async fn spread(&mut self) {
         self.watch.phase("spread");
         let limit = seconds(self.args.share_within_seconds);
+        let (people, nodes) = (self.people.count(), self.nodes().len());
+        if let Err(few) = judge::enough_people("now", people, nodes) {
+            let check = Check::new(SHARE, false, few.to_string());
+            self.checks.push(check);
+            return;
+        }
         let even = || {
             let serving: Vec<String> = self.nodes().into_iter().collect();
             judge::is_even(&self.watch.by_node(), &serving)
@@ -210,7 +213,7 @@ impl Play<'_> {
         let spread = format!("{:?}", self.watch.by_node());
         self.watch.mark("people", &spread);
         self.checks.push(judge::in_time(
-            "new instances took their share",
+            SHARE,
             took,
             limit,
             &format!("each was near the mean: {spread}"),
@@ -226,12 +229,13 @@ impl Play<'_> {
             self.watch.phase("nodes leave");
         }
         let left = limit.saturating_sub(begun.elapsed());
-        let took = until(left, || self.nodes().len() <= before).await;
+        // Those that are leaving, too: their clients move until they are gone.
+        let took = until(left, || self.known.lock().nodes.len() <= before).await;
         let took = took.map(|_| begun.elapsed());
         // Who was moved last is still to be counted.
         sleep(ASK_EVERY).await;
         self.watch.look();
-        let now = self.nodes();
+        let now = self.known.lock().all();
         let left: Vec<&str> = most.difference(&now).map(String::as_str).collect();
         let what = format!("gone: {}", left.join(", "));
         self.watch.mark("nodes", &what);
@@ -243,21 +247,20 @@ impl Play<'_> {
         self.checks.push(check);
     }
 
-    /// Nodes that are not leaving: by the deployment's word, else those that serve a client.
+    /// Nodes that are not leaving.
     fn nodes(&self) -> BTreeSet<String> {
-        if let Some(known) = &*self.known.lock() {
-            return known.clone();
-        }
-        let by_node = self.watch.by_node().into_iter();
-        by_node
-            .filter(|(_, people)| *people > 0)
-            .map(|(name, _)| name)
-            .collect()
+        self.known.lock().staying()
     }
 }
 
+/// Refuses sizes that say nothing about a deployment that has so many nodes at rest, and one more under load.
+fn enough(args: &AutoscaleArgs, nodes: usize) -> anyhow::Result<()> {
+    judge::enough_people("at rest (--rest-connections)", args.rest(), nodes)?;
+    judge::enough_people("at the top (--connections)", args.connections, nodes + 1)
+}
+
 /// Asks the deployment for its nodes until it is stopped.
-async fn ask(cluster: Cluster, known: Arc<Mutex<Option<BTreeSet<String>>>>, watch: Arc<Watch>) {
+async fn ask(cluster: Cluster, known: Arc<Mutex<Nodes>>, watch: Arc<Watch>) {
     let mut silent = false;
     loop {
         match cluster.nodes().await {
@@ -272,10 +275,8 @@ async fn ask(cluster: Cluster, known: Arc<Mutex<Option<BTreeSet<String>>>>, watc
                     );
                     watch.value("load, by the nodes", &node.id, "%", node.load * 100.0);
                 }
-                let staying = view.nodes.into_iter().filter(|node| !node.draining);
-                *known.lock() = Some(staying.map(|node| node.id).collect());
+                *known.lock() = view;
             }
-            // The last word counts until there is another one.
             Err(error) if !silent => {
                 silent = true;
                 watch.mark("fault", &format!("{error:#}"));

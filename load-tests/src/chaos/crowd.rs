@@ -54,6 +54,8 @@ pub struct CrowdOptions {
     pub first: u32,
     /// Where what they see is added up; what they say is then stamped with when it was due.
     pub meter: Option<Meter>,
+    /// Credentials that they use in turn; without any they are guests.
+    pub tokens: Arc<[String]>,
     /// For targets that begin with `wss://`.
     pub tls: Option<Tls>,
     /// Whether each hundred connect from an address of their own, which only works with nodes on this machine.
@@ -74,6 +76,7 @@ impl Default for CrowdOptions {
             prefix: "room".to_owned(),
             first: 1,
             meter: None,
+            tokens: Arc::default(),
             tls: None,
             own_addresses: true,
             seed: 0,
@@ -157,14 +160,16 @@ impl Crowd {
             status.node().is_some() && member.rooms.iter().all(|room| status.position(room).is_some())
         };
         loop {
-            let missing = self.members.iter().filter(|member| !is_in(member)).count();
-            if missing == 0 {
+            let missing: Vec<&Member> = self.members.iter().filter(|member| !is_in(member)).collect();
+            if missing.is_empty() {
                 return Ok(());
             }
             anyhow::ensure!(
                 begun.elapsed() < patience,
-                "{missing} of {} clients are not in their rooms after {patience:?}",
-                self.members.len()
+                "{} of {} clients are not in their rooms after {patience:?}: {}",
+                missing.len(),
+                self.members.len(),
+                trouble(&missing)
             );
             sleep(Duration::from_millis(20)).await;
         }
@@ -315,6 +320,7 @@ fn member(
         receive_buffer_bytes: options.receive_buffer_bytes,
         due: Some(due),
         meter: options.meter.clone(),
+        token: token_of(&options.tokens, number),
         tls: options.tls.clone(),
         seed: options.seed.wrapping_add(number.into()),
         ..Plan::new(targets.clone(), &format!("client {number}"))
@@ -326,9 +332,71 @@ fn member(
     })
 }
 
+/// The credentials are used in turn.
+fn token_of(tokens: &[String], number: u32) -> Option<String> {
+    tokens.get(number as usize % tokens.len().max(1)).cloned()
+}
+
+/// Why some of these were refused.
+fn trouble(members: &[&Member]) -> String {
+    let mut refused = members
+        .iter()
+        .filter_map(|member| member.client.status().trouble());
+    match refused.next_back() {
+        Some(why) => format!("the last refusal was \"{why}\""),
+        None => "none of them was refused".to_owned(),
+    }
+}
+
 /// An address of its own for each [`CLIENTS_PER_ADDRESS`] clients.
 pub(crate) fn source_address(number: u32) -> IpAddr {
     let block = number / CLIENTS_PER_ADDRESS;
     let [.., high, low] = (block / 250 * 256 + block % 250 + 2).to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, 0, high, low))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_not_let_in_says_why() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!("ws://{}/ws", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let _ = client.read(&mut [0; 4_096]).await;
+                let refusal =
+                    b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 4\r\nconnection: close\r\n\r\nwait";
+                let _ = client.write_all(refusal).await;
+            }
+        });
+        let options = CrowdOptions {
+            clients: 2,
+            ..CrowdOptions::default()
+        };
+        let patience = Duration::from_millis(500);
+        let gathered = Crowd::gather(&Targets::new([target]), &Journal::none(), &options, patience).await;
+        let why = gathered.err().unwrap().to_string();
+        assert!(
+            why.contains("2 of 2 clients") && why.contains("429") && why.contains("wait"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn credentials_are_used_in_turn() {
+        let tokens = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(
+            [1, 2, 3].map(|number| token_of(&tokens, number).unwrap()),
+            ["b", "a", "b"]
+        );
+        assert_eq!(token_of(&[], 1), None, "a guest");
+    }
 }

@@ -59,6 +59,7 @@ pub(super) async fn play(args: &RehearseArgs, folder: &Path) -> anyhow::Result<R
         meter: meter.clone(),
         rooms: args.rooms,
         prefix: "room".to_owned(),
+        tokens: std::sync::Arc::default(),
         tls: None,
         local: true,
         seed: args.seed,

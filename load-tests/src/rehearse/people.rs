@@ -24,6 +24,10 @@ const LOOK: Duration = Duration::from_millis(50);
 /// From when somebody has left a room to when the node's answer to that is there for sure.
 const ANSWERED: Duration = Duration::from_secs(1);
 
+/// The most that come in a second where all have one address: below what a node takes by default
+/// (`limits.handshakes_per_second_per_address`, 200), as there are newcomers beside them, and people who are asked to move.
+const ARRIVALS_PER_SECOND: u32 = 150;
+
 /// Who people are and where they go.
 pub(crate) struct Crew {
     pub(crate) targets: Targets,
@@ -32,6 +36,8 @@ pub(crate) struct Crew {
     /// How many rooms they are in, and what the names of those begin with.
     pub(crate) rooms: u32,
     pub(crate) prefix: String,
+    /// Credentials that they use in turn; without any they are guests.
+    pub(crate) tokens: Arc<[String]>,
     /// For `wss://`.
     pub(crate) tls: Option<Tls>,
     /// Whether the targets are on this machine.
@@ -74,7 +80,7 @@ impl People {
         u32::try_from(all).unwrap_or(u32::MAX)
     }
 
-    /// So many more come, within about this time, and talk as the others do; returns when all are in their rooms.
+    /// So many more come, within about this time or as fast as one address may, and talk as the others do; returns when all are in their rooms.
     ///
     /// # Errors
     /// When they do not come in.
@@ -88,6 +94,7 @@ impl People {
             reason = "a number of people in a second"
         )]
         let begin_per_second = (f64::from(count) / within.as_secs_f64().max(0.1)).ceil() as u32;
+        let begin_per_second = paced(begin_per_second, self.crew.local);
         let options = CrowdOptions {
             clients: count,
             rooms: self.crew.rooms,
@@ -95,6 +102,7 @@ impl People {
             prefix: self.crew.prefix.clone(),
             first: self.numbered + 1,
             meter: Some(self.crew.meter.clone()),
+            tokens: Arc::clone(&self.crew.tokens),
             tls: self.crew.tls.clone(),
             own_addresses: self.crew.local,
             seed: self.crew.seed,
@@ -217,6 +225,15 @@ impl People {
     }
 }
 
+/// How many come in a second. On this machine each hundred have an address of their own.
+fn paced(wanted: u32, local: bool) -> u32 {
+    if local {
+        wanted
+    } else {
+        wanted.min(ARRIVALS_PER_SECOND)
+    }
+}
+
 impl Wave {
     async fn answered(&self) -> anyhow::Result<()> {
         self.until("wait for answers", |member| {
@@ -263,5 +280,16 @@ impl Wave {
         let unfinished = crowd.finish().await;
         anyhow::ensure!(unfinished == 0, "{unfinished} people did not end in good order");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_one_address_no_more_come_than_a_node_takes() {
+        assert_eq!((paced(400, false), paced(100, false)), (ARRIVALS_PER_SECOND, 100));
+        assert_eq!(paced(400, true), 400);
     }
 }

@@ -64,19 +64,24 @@ impl Probes {
             http::get(address, "/").await?;
             Ok(())
         };
-        let mut probes = Self::newcomers(&format!("ws://{address}/ws"), None);
+        let mut probes = Self::newcomers(&format!("ws://{address}/ws"), None, None);
         let pages = every(PAGE_EVERY, page, Arc::clone(&probes.seen), probes.closing.clone());
         probes.tasks.push(tokio::spawn(pages));
         probes
     }
 
-    /// Only newcomers to this target, no pages.
-    pub(crate) fn newcomers(target: &str, tls: Option<Tls>) -> Self {
+    /// Only newcomers to this target, no pages; guests, unless they have a credential.
+    pub(crate) fn newcomers(target: &str, token: Option<&str>, tls: Option<Tls>) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let closing = CancellationToken::new();
         let target: Arc<str> = target.into();
+        let token = token.map(str::to_owned);
         let newcomer = move || {
-            let mut options = Options::new(&target).guest("newcomer");
+            let options = Options::new(&target);
+            let mut options = match &token {
+                Some(token) => options.token(token),
+                None => options.guest("newcomer"),
+            };
             if let Some(tls) = &tls {
                 options = options.tls(tls);
             }

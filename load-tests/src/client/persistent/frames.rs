@@ -221,7 +221,9 @@ impl Life {
                     refused.code,
                     ErrorCode::Overloaded | ErrorCode::RateLimited | ErrorCode::Internal
                 );
+                let why = format!("joining a room: `{}`: {}", refused.code, refused.message);
                 if again_later && which == Which::Current {
+                    self.status.kept_out(&why);
                     self.joins.insert(room, Join::again(again, due));
                 } else if !again_later {
                     let place = self.rooms.remove(&room);
@@ -233,7 +235,7 @@ impl Life {
                     } else {
                         // That nobody is let in is not against the wire's rules: it is how the server is set up.
                         self.count(|counts| counts.joins_refused += 1);
-                        self.kept_out(|| format!("joining a room: `{}`: {}", refused.code, refused.message));
+                        self.kept_out(&why);
                     }
                 }
             }

@@ -325,14 +325,10 @@ impl Life {
         let (welcome, client) = match welcomed {
             Ok(welcomed) => welcomed,
             Err(error) => {
-                self.scribe.write(
-                    0,
-                    What::Unreachable {
-                        why: error.to_string(),
-                    },
-                );
+                let why = error.to_string();
+                self.scribe.write(0, What::Unreachable { why });
                 self.count(|counts| counts.connect_failed += 1);
-                self.kept_out(|| format!("connecting to {}: {error}", attempt.target));
+                self.kept_out(&format!("connecting to {}: {error}", attempt.target));
                 if matches!(error, Error::Order(_) | Error::Protocol(_)) {
                     self.broken(0, error.to_string());
                 }

@@ -23,9 +23,10 @@ impl Life {
     }
 
     /// Why it could not get in.
-    pub(super) fn kept_out(&self, reason: impl FnOnce() -> String) {
+    pub(super) fn kept_out(&self, reason: &str) {
+        self.status.kept_out(reason);
         if let Some(meter) = &self.plan.meter {
-            meter.reason(&reason());
+            meter.reason(reason);
         }
     }
 

@@ -24,6 +24,7 @@ pub struct Status {
 struct Now {
     node: Option<Arc<str>>,
     token: Option<Arc<str>>,
+    trouble: Option<Arc<str>>,
     positions: HashMap<RoomName, u64>,
 }
 
@@ -36,6 +37,11 @@ impl Status {
     /// Its credential, once it has one: as good over HTTP.
     pub fn token(&self) -> Option<Arc<str>> {
         self.now().token.clone()
+    }
+
+    /// Why it could not get in the last time: a connection, or a room.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.now().trouble.clone()
     }
 
     /// The last event that it has of a room; `None` if the room was not opened yet.
@@ -83,6 +89,10 @@ impl Status {
         if now.token.as_deref() != token {
             now.token = token.map(Arc::from);
         }
+    }
+
+    pub(super) fn kept_out(&self, why: &str) {
+        self.now().trouble = Some(why.into());
     }
 
     pub(super) fn opened(&self, room: &RoomName, position: u64) {
