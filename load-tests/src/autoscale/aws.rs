@@ -75,7 +75,7 @@ impl Sight {
         let serving = group.instances().iter();
         let serving = serving.filter(|of| of.lifecycle_state() == Some(&LifecycleState::InService));
         let serving = i32::try_from(serving.count()).unwrap_or(i32::MAX);
-        watch.value("instances", "in service", "", f64::from(serving));
+        watch.value("instances", "in service, by AWS", "", f64::from(serving));
         let desired = group.desired_capacity().unwrap_or_default();
         watch.value("instances", "desired", "", f64::from(desired));
         // The oldest first.

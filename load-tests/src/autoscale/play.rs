@@ -243,7 +243,7 @@ impl Play<'_> {
             .push(judge::in_time("scaled in in time", took, limit, &what));
         let going_down = ["ramp down", "scale in", "nodes leave"];
         let counts = self.watch.in_phases(|phase| going_down.contains(&phase));
-        let check = judge::moved("scale-in lost nobody", counts, left.len(), None);
+        let check = judge::moved("scale-in lost nobody", counts, left.len(), None, begun.elapsed());
         self.checks.push(check);
     }
 
@@ -275,6 +275,10 @@ async fn ask(cluster: Cluster, known: Arc<Mutex<Nodes>>, watch: Arc<Watch>) {
                     );
                     watch.value("load, by the nodes", &node.id, "%", node.load * 100.0);
                 }
+                // Fewer than 2^53.
+                #[allow(clippy::cast_precision_loss, reason = "a number of nodes")]
+                let serving = view.staying().len() as f64;
+                watch.value(judge::INSTANCES, judge::SERVING, "", serving);
                 *known.lock() = view;
             }
             Err(error) if !silent => {

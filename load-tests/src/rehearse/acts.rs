@@ -38,8 +38,8 @@ struct Rehearsal<'a> {
     checks: Vec<Check>,
     /// When something was lost on purpose, until it was replaced.
     losses: Vec<Loss>,
-    /// The slowest that an instance had its share, and where one had not.
-    slowest_share: Duration,
+    /// How soon the instances had their shares, act by act, and where one had not.
+    shares: Vec<String>,
     no_share: Vec<String>,
 }
 
@@ -75,7 +75,7 @@ pub(super) async fn play(args: &RehearseArgs, folder: &Path) -> anyhow::Result<R
         watch: Watch::start(run(args, &deployment), "rest", &meter, Some(sight)),
         checks: Vec::new(),
         losses: Vec::new(),
-        slowest_share: Duration::ZERO,
+        shares: Vec::new(),
         no_share: Vec::new(),
     };
     let probes = Probes::start(deployment.group.address());
@@ -210,8 +210,11 @@ impl Rehearsal<'_> {
         let limit = settings.scaling.period * (datapoints + 1) + self.launch_limit();
         let grown = || group.desired() > before && self.serving().len() >= group.desired() as usize;
         let took = until(limit, grown).await;
-        let what = format!("from {before} to {} instances in service", self.serving().len());
-        self.watch.look();
+        let what = format!(
+            "from {before} to {} instances in service ({})",
+            self.serving().len(),
+            judge::people(self.watch.so_far())
+        );
         self.checks.push(judge::in_time(name, took, limit, &what));
     }
 
@@ -226,7 +229,12 @@ impl Rehearsal<'_> {
         };
         let even = || judge::is_even(&self.watch.by_node(), &self.serving());
         match until(limit, even).await {
-            Some(took) => self.slowest_share = self.slowest_share.max(took),
+            Some(took) => self.shares.push(format!(
+                "{phase}: {} instances in {:.1} s ({})",
+                self.serving().len(),
+                took.as_secs_f64(),
+                judge::people(self.watch.so_far())
+            )),
             None => self.no_share.push(format!("{phase}: {:?}", self.watch.by_node())),
         }
         let spread = format!("{:?}", self.watch.by_node());
@@ -237,16 +245,16 @@ impl Rehearsal<'_> {
     async fn update(&mut self) -> anyhow::Result<()> {
         self.watch.phase("update");
         let group = &self.deployment.group;
-        let old = group.names();
+        let (old, begun) = (group.names(), Instant::now());
         let mut in_order = 0;
         group.suspend(true);
         for batch in old.chunks(group.settings().batch.max(1) as usize) {
             in_order += group.replace(batch).await?;
         }
         group.suspend(false);
-        self.watch.look();
-        let counts = self.watch.in_phases(|phase| phase == "update");
-        let check = judge::moved("update lost nobody", counts, old.len(), Some(in_order));
+        let counts = self.watch.so_far();
+        let took = begun.elapsed();
+        let check = judge::moved("update lost nobody", counts, old.len(), Some(in_order), took);
         self.checks.push(check);
         Ok(())
     }
@@ -288,15 +296,12 @@ impl Rehearsal<'_> {
             members.len() == group.desired() as usize && members.iter().all(Member::serves)
         };
         let took = until(limit, replaced).await;
-        let what = format!("{} instances in service again", self.serving().len());
-        self.watch.look();
-        let counts = self.watch.in_phases(|phase| phase.ends_with("lost"));
-        self.checks.push(judge::in_time(
-            name,
-            took,
-            limit,
-            &format!("{what} ({} connections lost so far)", counts.lost),
-        ));
+        let what = format!(
+            "{} instances in service again ({})",
+            self.serving().len(),
+            judge::people(self.watch.so_far())
+        );
+        self.checks.push(judge::in_time(name, took, limit, &what));
         self.losses.push(Loss {
             from,
             to: Instant::now(),
@@ -316,9 +321,15 @@ impl Rehearsal<'_> {
             + by_one * settings.max.saturating_sub(settings.min);
         let least = settings.min as usize;
         let shrunk = || group.members().len() == least && self.serving().len() == least;
+        let (begun, before) = (Instant::now(), self.serving().len());
         let took = until(limit, shrunk).await;
         self.watch.look();
-        let check = judge::in_time("scaled in in time", took, limit, &format!("{least} instances"));
+        let check = judge::in_time(
+            "scaled in in time",
+            took,
+            limit,
+            &format!("from {before} to {least} instances"),
+        );
         self.checks.push(check);
         let gone = group.activities(from).into_iter();
         let gone: Vec<bool> = gone
@@ -328,7 +339,8 @@ impl Rehearsal<'_> {
         let counts = self
             .watch
             .in_phases(|phase| phase == "ramp down" || phase == "scale in");
-        let check = judge::moved("scale-in lost nobody", counts, gone.len(), Some(in_order));
+        let took = begun.elapsed();
+        let check = judge::moved("scale-in lost nobody", counts, gone.len(), Some(in_order), took);
         self.checks.push(check);
     }
 
@@ -357,8 +369,8 @@ impl Rehearsal<'_> {
         let limit = self.args.share_within_seconds;
         let detail = if self.no_share.is_empty() {
             format!(
-                "each was near the mean after {:.1} s at the latest, limit {limit:.0} s",
-                self.slowest_share.as_secs_f64()
+                "each was near the mean: {}; limit {limit:.0} s",
+                self.shares.join("; ")
             )
         } else {
             format!("not within {limit:.0} s: {}", self.no_share.join("; "))

@@ -10,6 +10,9 @@ use crate::{
     rolling::Probed,
 };
 
+/// The series of how many instances there are, and its part of those that serve.
+pub(crate) const INSTANCES: &str = "instances";
+pub(crate) const SERVING: &str = "in service";
 /// What people wait for.
 const WAITS: [Timing; 2] = [Timing::Ack, Timing::Delivery];
 /// Answers from which on the slowest hundredth is more than one.
@@ -134,16 +137,31 @@ pub(crate) fn served(probed: &Probed) -> Check {
 }
 
 /// Nobody was cut off in a phase in which instances leave, and their people were asked to move; `in_order`: how many of the
-/// instances ended as they should, where that is known.
-pub(crate) fn moved(name: &str, counts: Counts, left: usize, in_order: Option<usize>) -> Check {
+/// instances ended as they should, where that is known; `took`: all of it.
+pub(crate) fn moved(
+    name: &str,
+    counts: Counts,
+    left: usize,
+    in_order: Option<usize>,
+    took: Duration,
+) -> Check {
     let order = in_order.map_or_else(String::new, |in_order| format!(", {in_order} in good order"));
     let detail = format!(
-        "{left} instances left{order}; {} connections asked to move, {} lost",
-        counts.goaways, counts.lost
+        "{left} instances left in {:.1} s{order}; {}",
+        took.as_secs_f64(),
+        people(counts)
     );
     let all_in_order = in_order.is_none_or(|in_order| in_order == left);
     let moved = counts.lost == 0 && counts.goaways > 0;
     Check::new(name, moved && left > 0 && all_in_order, detail)
+}
+
+/// What became of people's connections.
+pub(crate) fn people(counts: Counts) -> String {
+    format!(
+        "{} connections asked to move, {} lost",
+        counts.goaways, counts.lost
+    )
 }
 
 /// Whether something came in time.
@@ -189,6 +207,46 @@ pub(crate) fn is_even(by_node: &BTreeMap<String, u64>, serving: &[String]) -> bo
             .all(|name| of(name) > 0.0 && of(name) >= mean - left_alone)
 }
 
+/// Each act with what was seen in it, a line each.
+pub(super) fn acts(report: &Report) -> String {
+    let mut text = String::new();
+    let width = report.phases.iter().map(|phase| phase.name.len()).max();
+    let width = width.unwrap_or_default();
+    for phase in &report.phases {
+        let _ = writeln!(
+            text,
+            "  {:width$}  {}{:.1} s, {}",
+            phase.name,
+            instances(report, phase),
+            phase.to_s - phase.from_s,
+            people(phase.counts)
+        );
+    }
+    text
+}
+
+/// How many instances served at the beginning of a phase and at its end, where that is known.
+fn instances(report: &Report, phase: &PhaseReport) -> String {
+    let points = report
+        .series
+        .iter()
+        .find(|series| series.name == INSTANCES && series.label == SERVING);
+    let points = points.map_or(&[][..], |series| &series.points);
+    let at = |time: f64| {
+        points
+            .iter()
+            .rev()
+            .find(|point| point.0 <= time)
+            .or(points.first())
+    };
+    let at = |time: f64| at(time).map(|point| format!("{:.0}", point.1));
+    match (at(phase.from_s), at(phase.to_s)) {
+        (Some(from), Some(to)) if from == to => format!("{to} instances, "),
+        (Some(from), Some(to)) => format!("{from} to {to} instances, "),
+        _ => String::new(),
+    }
+}
+
 /// How it ended, in a line.
 pub(super) fn verdict(report: &Report, without: Option<Without>) -> String {
     let switched_off = without.map_or(String::new(), |without| {
@@ -214,6 +272,10 @@ fn first_lines(text: &str, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        measure::Recording,
+        report::{Point, Run},
+    };
 
     #[test]
     fn a_node_without_people_has_not_got_its_share() {
@@ -234,6 +296,37 @@ mod tests {
         // Who is still on a node that is gone does not count.
         assert!(is_even(&by_node(&[("a", 50), ("b", 50), ("c", 500)]), &serving));
         assert!(!is_even(&by_node(&[("a", 50)]), &[]));
+    }
+
+    #[test]
+    fn each_act_is_told_with_what_was_seen() {
+        let mut recording = Recording::start(Run::default(), "crowd");
+        recording.value(INSTANCES, SERVING, "", 2.0);
+        let mut report = recording.finish(Vec::new(), None);
+        let act = |name: &str, from_s, to_s, goaways, lost| PhaseReport {
+            from_s,
+            to_s,
+            counts: Counts {
+                goaways,
+                lost,
+                ..Counts::default()
+            },
+            ..phase(name, 0, 0)
+        };
+        report.phases = vec![act("crowd", 0.0, 20.0, 7, 0), act("zone lost", 20.0, 35.5, 0, 90)];
+        report.series[0].points = vec![
+            Point(0.1, 2.0),
+            Point(19.0, 3.0),
+            Point(22.0, 1.0),
+            Point(35.0, 3.0),
+        ];
+        assert_eq!(
+            acts(&report),
+            "  crowd      2 to 3 instances, 20.0 s, 7 connections asked to move, 0 lost\n  \
+             zone lost  3 instances, 15.5 s, 0 connections asked to move, 90 lost\n"
+        );
+        report.series.clear();
+        assert!(acts(&report).contains("crowd      20.0 s"), "not known");
     }
 
     #[test]
@@ -321,12 +414,17 @@ mod tests {
             ..Counts::default()
         };
         let lost = Counts { lost: 1, ..asked };
-        assert!(moved("m", asked, 2, Some(2)).passed);
-        assert!(!moved("m", asked, 0, None).passed);
-        assert!(!moved("m", asked, 2, Some(1)).passed);
-        assert!(!moved("m", lost, 2, None).passed);
+        let took = Duration::from_secs(50);
+        assert_eq!(
+            moved("m", lost, 2, Some(1), took).detail,
+            "2 instances left in 50.0 s, 1 in good order; 20 connections asked to move, 1 lost"
+        );
+        assert!(moved("m", asked, 2, Some(2), took).passed);
+        assert!(!moved("m", asked, 0, None, took).passed);
+        assert!(!moved("m", asked, 2, Some(1), took).passed);
+        assert!(!moved("m", lost, 2, None, took).passed);
         assert!(
-            !moved("m", Counts::default(), 2, Some(2)).passed,
+            !moved("m", Counts::default(), 2, Some(2), took).passed,
             "nobody was on them, or nobody was asked"
         );
     }

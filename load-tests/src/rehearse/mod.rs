@@ -153,8 +153,9 @@ pub(crate) fn ending(report: &Report, folder: Option<&Path>, without: Option<Wit
     let new = PathBuf::from("load-report").join(format!("{}-{now}", report.run.name));
     let written = report::write(report, folder.unwrap_or(&new))?;
     say(&format!(
-        "\n{}\n{}\nReport: {} (for a browser), {} (everything), {} (for CI)",
+        "\n{}\n\nActs:\n{}{}\nReport: {} (for a browser), {} (everything), {} (for CI)",
         report::plain(report).trim_end(),
+        judge::acts(report),
         judge::verdict(report, without),
         written.html.display(),
         written.json.display(),

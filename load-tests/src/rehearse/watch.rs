@@ -12,6 +12,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use super::judge::{INSTANCES, SERVING};
 use crate::{
     group::{Group, Lifecycle, Readings},
     measure::{Counts, Meter, Recording, Usage},
@@ -112,6 +113,16 @@ impl Watch {
         sum
     }
 
+    /// What happened in the present phase, up to now.
+    pub(crate) fn so_far(&self) -> Counts {
+        self.look();
+        let kept = self.seen.kept.lock();
+        kept.recording
+            .phases()
+            .last()
+            .map_or_else(Counts::default, |phase| phase.counts)
+    }
+
     /// The phases that are wanted, so far.
     pub(crate) fn phases(&self, wanted: impl Fn(&str) -> bool) -> Vec<PhaseReport> {
         let kept = self.seen.kept.lock();
@@ -185,8 +196,8 @@ impl Kept {
             }
         }
         let recording = &mut self.recording;
-        recording.value("instances", "in service", "", serving);
-        recording.value("instances", "desired", "", f64::from(group.desired()));
+        recording.value(INSTANCES, SERVING, "", serving);
+        recording.value(INSTANCES, "desired", "", f64::from(group.desired()));
         let policies = &group.settings().scaling.policies;
         for (policy, reading) in policies.iter().zip(readings.now()) {
             if let Some(reading) = reading {
