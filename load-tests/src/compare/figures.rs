@@ -1,5 +1,6 @@
 //! What two runs are compared by.
 
+use super::part::Part;
 use crate::{
     measure::Timing,
     report::{
@@ -90,9 +91,10 @@ impl Figure {
 
 /// All figures that at least one of two runs has; what both have none of is left out.
 pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
+    let (before, after) = (Part::of(before, after), Part::of(after, before));
     let mut all = Vec::new();
-    let mut figure = |name: &str, unit, better, of: &dyn Fn(&Report) -> Option<f64>| {
-        let (before, after) = (of(before), of(after));
+    let mut figure = |name: &str, unit, better, of: &dyn Fn(&Part<'_>) -> Option<f64>| {
+        let (before, after) = (of(&before), of(&after));
         if before.or(after).is_some() && (before, after) != (Some(0.0), Some(0.0)) {
             all.push(Figure {
                 name: name.to_owned(),
@@ -103,19 +105,41 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
             });
         }
     };
-    figure(CHECKS, "%", Better::More, &checks);
-    figure("offered", "1/s", Better::Neither, &|report| {
-        rate(report, report.counts.offered)
+    figure(CHECKS, "%", Better::More, &|part| checks(part.report));
+    let held = before.report.held.iter().chain(&after.report.held);
+    let mut repeated: Vec<&str> = held.map(|held| held.phase.as_str()).collect();
+    repeated.sort_unstable();
+    repeated.dedup();
+    for phase in repeated {
+        let of = |part: &Part<'_>| {
+            let mut all = part.report.held.iter();
+            all.find(|held| held.phase == phase).cloned()
+        };
+        figure(
+            &format!("held, messages/s ({phase})"),
+            "1/s",
+            Better::More,
+            &|part| Some(of(part)?.messages_per_second),
+        );
+        figure(
+            &format!("held, connections ({phase})"),
+            "",
+            Better::More,
+            &|part| Some(f64::from(of(part)?.connections)),
+        );
+    }
+    figure("offered", "1/s", Better::Neither, &|part| {
+        rate(part, part.counts.offered)
     });
-    figure("committed", "1/s", Better::More, &|report| {
-        rate(report, report.counts.committed)
+    figure("committed", "1/s", Better::More, &|part| {
+        rate(part, part.counts.committed)
     });
-    figure("committed of offered", "%", Better::More, &|report| {
-        let counts = &report.counts;
+    figure("committed of offered", "%", Better::More, &|part| {
+        let counts = &part.counts;
         (counts.offered > 0).then(|| 100.0 * ratio(real(counts.committed), real(counts.offered)))
     });
-    figure("delivered", "1/s", Better::More, &|report| {
-        rate(report, report.counts.delivered)
+    figure("delivered", "1/s", Better::More, &|part| {
+        rate(part, part.counts.delivered)
     });
     for timing in Timing::ALL {
         for (label, quantile) in [("p50", 0.5), ("p99", 0.99)] {
@@ -126,13 +150,13 @@ pub fn figures(before: &Report, after: &Report) -> Vec<Figure> {
             } else {
                 Better::Less
             };
-            figure(&name, "ms", better, &|report| {
-                report.latencies.quantile_ms(timing, quantile)
+            figure(&name, "ms", better, &|part| {
+                part.latencies.quantile_ms(timing, quantile)
             });
         }
     }
     let mut cost = |name: &str, unit, better, of: &dyn Fn(&Costs) -> f64| {
-        figure(name, unit, better, &|report| known(of(&Costs::of(report))));
+        figure(name, unit, better, &|part| known(of(&Costs::of(part.report))));
     };
     let mebibytes = |bytes: f64| bytes / f64::from(1 << 20);
     cost(
@@ -161,8 +185,8 @@ fn known(value: f64) -> Option<f64> {
     (value > 0.0).then_some(value)
 }
 
-fn rate(report: &Report, count: u64) -> Option<f64> {
-    (report.run.seconds > 0.0).then(|| ratio(real(count), report.run.seconds))
+fn rate(part: &Part<'_>, count: u64) -> Option<f64> {
+    (part.seconds > 0.0).then(|| ratio(real(count), part.seconds))
 }
 
 /// Those that held, of a hundred.

@@ -2,6 +2,7 @@
 
 mod checks;
 mod figures;
+mod part;
 mod same;
 
 use std::{fmt::Write as _, path::PathBuf, process::ExitCode};

@@ -42,11 +42,12 @@ pub fn differences(before: &Report, after: &Report) -> Vec<String> {
         .to_owned()
     };
     differ("build of load-tests", build(&one.version), build(&other.version));
+    // How often a phase was repeated is what came of the run, not how it was made.
     let phases = |report: &Report| {
-        report
-            .phases
-            .iter()
-            .map(|phase| phase.name.as_str())
+        let repeated = repeated(report);
+        let names = report.phases.iter().map(|phase| phase.name.as_str());
+        names
+            .filter(|name| !is_step(name, &repeated))
             .collect::<Vec<_>>()
             .join(", ")
     };
@@ -61,4 +62,22 @@ pub fn differences(before: &Report, after: &Report) -> Vec<String> {
         differ(&format!("setting {name}"), of(&one.settings), of(&other.settings));
     }
     told
+}
+
+/// Names of the phases that the run's scenario repeats until a goal breaks.
+pub(super) fn repeated(report: &Report) -> Vec<&str> {
+    let scenario = report.run.settings.get("scenario");
+    let phases = scenario.and_then(|scenario| scenario.get("phase")?.as_array());
+    phases
+        .into_iter()
+        .flatten()
+        .filter(|phase| phase.get("repeat").is_some_and(|repeat| !repeat.is_null()))
+        .filter_map(|phase| phase.get("name")?.as_str())
+        .collect()
+}
+
+/// Whether a phase is one of those steps: `step 3` of `step`.
+pub(super) fn is_step(name: &str, repeated: &[&str]) -> bool {
+    let number = |of: &&str| name.strip_prefix(*of)?.strip_prefix(' ')?.parse::<u32>().ok();
+    repeated.iter().any(|of| number(of).is_some())
 }

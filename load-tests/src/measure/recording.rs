@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use super::{Counts, Latencies, Sample, Timing, Usage};
-use crate::report::{Check, Cost, FORMAT, Mark, PhaseReport, Point, Report, Run, Series};
+use crate::report::{Check, Cost, FORMAT, Held, Mark, PhaseReport, Point, Report, Run, Series};
 
 /// Made second by second: phases, samples of the clients, what nodes say of themselves, what happened.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub struct Recording {
     series: BTreeMap<(String, String), Series>,
     marks: Vec<Mark>,
     costs: BTreeMap<String, Cost>,
+    held: Vec<Held>,
     last: Second,
 }
 
@@ -84,6 +85,7 @@ impl Recording {
             series: BTreeMap::new(),
             marks: Vec::new(),
             costs: BTreeMap::new(),
+            held: Vec::new(),
             last: Second::default(),
         };
         recording.phase(phase);
@@ -127,6 +129,11 @@ impl Recording {
             kind: kind.to_owned(),
             text: text.into(),
         });
+    }
+
+    /// What the service held when a phase was repeated.
+    pub fn held(&mut self, held: Held) {
+        self.held.push(held);
     }
 
     /// A value as it is now.
@@ -255,6 +262,7 @@ impl Recording {
             series: self.series.into_values().collect(),
             marks: self.marks,
             costs: self.costs.into_values().collect(),
+            held: self.held,
             checker,
         }
     }

@@ -267,6 +267,7 @@ mod tests {
                 points: vec![Point(0.0, 0.0), Point(10.0, 50.0), Point(20.0, 20.0)],
             }],
             marks: Vec::new(),
+            held: Vec::new(),
             costs: vec![Cost {
                 process: "node 1".to_owned(),
                 server: true,

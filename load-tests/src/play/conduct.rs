@@ -11,7 +11,7 @@ use crate::{
     fleet::Fleet,
     measure::{Counts, Recording, Usage},
     player::{Part, Standing},
-    report::{Check, Report, Run},
+    report::{Check, Held, Report, Run},
     scenario::{Phase, Scenario},
     view::View,
 };
@@ -108,6 +108,7 @@ impl Conductor {
         let mut connections = 0;
         for (place, phase) in self.scenario.phases.clone().into_iter().enumerate() {
             let mut held: Option<Phase> = None;
+            let mut connections_held = 0;
             let mut time = 0;
             while let Some(played) = phase.played(time, connections) {
                 if self.stop.is_cancelled() {
@@ -125,7 +126,15 @@ impl Conductor {
                     break;
                 }
                 held = Some(played);
+                connections_held = connections;
                 time += 1;
+            }
+            if phase.repeat.is_some() {
+                self.recording.held(Held {
+                    phase: phase.name.clone(),
+                    messages_per_second: held.as_ref().map_or(0.0, |held| held.messages_per_second.to),
+                    connections: connections_held,
+                });
             }
             if let (Some(repeat), Some(last)) = (phase.repeat, &held)
                 && time >= repeat.at_most

@@ -11,5 +11,7 @@ pub(crate) mod table;
 
 pub use cost::Costs;
 pub use files::{Written, read, write};
-pub use model::{Check, Cost, FORMAT, Machine, Mark, PhaseReport, Point, Quantiles, Report, Run, Series};
+pub use model::{
+    Check, Cost, FORMAT, Held, Machine, Mark, PhaseReport, Point, Quantiles, Report, Run, Series,
+};
 pub use table::plain;

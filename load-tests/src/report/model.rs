@@ -30,6 +30,9 @@ pub struct Report {
     pub marks: Vec<Mark>,
     /// What each process has cost.
     pub costs: Vec<Cost>,
+    /// What the service held, for each phase that was repeated until a goal broke.
+    #[serde(default)]
+    pub held: Vec<Held>,
     /// What the checker of journals said, in its own form, where there were journals.
     pub checker: Option<serde_json::Value>,
 }
@@ -94,6 +97,17 @@ pub struct PhaseReport {
     pub counts: Counts,
     /// How long things took in it.
     pub latencies: Latencies,
+}
+
+/// The last step of a repeated phase before a goal broke.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The phase.
+    pub phase: String,
+    /// Things that were written a second at its end; 0: not even the first step held.
+    pub messages_per_second: f64,
+    /// Connections at its end; 0: not even the first step held.
+    pub connections: u32,
 }
 
 /// A value at a time.

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use load_tests::{
     measure::{Counts, Latencies},
-    report::{self, Check, Report},
+    report::{self, Check, Held, Report},
 };
 
 use super::fixture;
@@ -156,6 +156,56 @@ fn nobody_to_come_back_is_no_loss() {
         code == 0 && row(&text, "reconnect p99").contains("not judged"),
         "{text}"
     );
+}
+
+/// A ramp of three steps, or of two: one step earlier a goal broke.
+fn ramp(steps: usize) -> Report {
+    let mut report = fixture::report(1.0);
+    let scenario = serde_json::json!({"phase": [
+        {"name": "rest", "repeat": null},
+        {"name": "step", "repeat": {"at_most": 9}},
+        {"name": "ramp down"},
+    ]});
+    report.run.settings.insert("scenario".into(), scenario);
+    for (step, phase) in report.phases[1..4].iter_mut().enumerate() {
+        phase.name = format!("step {}", step + 1);
+    }
+    report.phases.drain(1 + steps..4);
+    let (mut counts, mut latencies) = (Counts::default(), Latencies::default());
+    for phase in &report.phases {
+        counts += phase.counts;
+        latencies.add(&phase.latencies);
+    }
+    (report.counts, report.latencies) = (counts, latencies);
+    report.run.seconds = report.phases.iter().map(|phase| phase.to_s - phase.from_s).sum();
+    report.held = vec![Held {
+        phase: "step".into(),
+        messages_per_second: if steps == 3 { 150.0 } else { 100.0 },
+        connections: 1000,
+    }];
+    report
+}
+
+#[test]
+fn ramps_are_compared_by_what_was_held_wherever_their_knees_are() {
+    let (before, after) = (ramp(3), ramp(2));
+    let (code, text) = compare(&before, &after, &[]);
+    assert_eq!(code, 1, "{text}");
+    assert!(row(&text, "held, messages/s (step)").contains("WORSE"), "{text}");
+    assert!(row(&text, "held, connections (step)").contains("1.000"), "{text}");
+    // What only one of them came to is left out.
+    for name in ["committed ", "delivery p99", "ack p99"] {
+        assert!(row(&text, name).contains("1.000"), "{name}: {text}");
+    }
+    let (code, text) = compare(&after, &before, &[]);
+    assert!(
+        code == 0 && row(&text, "held, messages/s").contains("better"),
+        "{text}"
+    );
+    // Other phases have to be the same.
+    let mut other = ramp(3);
+    other.phases[0].name = "unrest".into();
+    assert_eq!(compare(&before, &other, &[]).0, 2);
 }
 
 #[test]

@@ -136,6 +136,7 @@ pub(crate) fn report(slower: f64) -> Report {
         series: series.into_values().collect(),
         marks: marks(),
         costs: costs(slower),
+        held: Vec::new(),
         checker: Some(serde_json::json!({"violations": 0, "events": 39_810})),
     }
 }
