@@ -1,4 +1,8 @@
 //! What AWS says of the deployment's group: its size, its activities, and the alarms of its policies.
+#![allow(
+    clippy::large_futures,
+    reason = "the SDK's requests are large, and there are three of them every ten seconds"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -83,7 +83,7 @@ pub(super) async fn play(args: &AutoscaleArgs, folder: &Path) -> anyhow::Result<
     asking.0.push(tokio::spawn(asked));
     #[cfg(feature = "aws")]
     if let Some(group) = &args.group {
-        let seen = super::aws::Sight::new(group).await?;
+        let seen = Box::pin(super::aws::Sight::new(group)).await?;
         asking.0.push(tokio::spawn(seen.follow(Arc::clone(&watch))));
     }
     let mut play = Play {

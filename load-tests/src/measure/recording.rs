@@ -10,6 +10,10 @@ use serde_json::Value;
 use super::{Counts, Latencies, Sample, Timing, Usage};
 use crate::report::{Check, Cost, FORMAT, Held, Mark, PhaseReport, Point, Report, Run, Series};
 
+/// The shortest time over which a process's use of processors is charted, in seconds: the kernel counts it in hundredths of a
+/// second, and a look right behind another one would show a tick as many cores.
+const CHARTED_EVERY: f64 = 0.5;
+
 /// Made second by second: phases, samples of the clients, what nodes say of themselves, what happened.
 #[derive(Debug)]
 pub struct Recording {
@@ -21,6 +25,8 @@ pub struct Recording {
     series: BTreeMap<(String, String), Series>,
     marks: Vec<Mark>,
     costs: BTreeMap<String, Cost>,
+    /// Of each process: when its use was charted last, and the processor time that it had used by then.
+    charted: BTreeMap<String, (f64, f64)>,
     held: Vec<Held>,
     last: Second,
 }
@@ -85,6 +91,7 @@ impl Recording {
             series: BTreeMap::new(),
             marks: Vec::new(),
             costs: BTreeMap::new(),
+            charted: BTreeMap::new(),
             held: Vec::new(),
             last: Second::default(),
         };
@@ -203,15 +210,14 @@ impl Recording {
             resident_bytes: 0,
         });
         let used = (usage.cpu_seconds - cost.cpu_before).max(cost.cpu_seconds);
-        let more = used - cost.cpu_seconds;
         cost.cpu_seconds = used;
         cost.resident_bytes = cost.resident_bytes.max(usage.resident_bytes);
-        let before = self
-            .series
-            .get(&("processor".to_owned(), process.to_owned()))
-            .and_then(|series| series.points.last())
-            .map(|point| point.0);
-        let percent = before.map_or(0.0, |before| 100.0 * more / (at - before).max(f64::EPSILON));
+        let percent = match self.charted.get(process) {
+            None => 0.0,
+            Some((since, _)) if at - since < CHARTED_EVERY => return,
+            Some((since, before)) => 100.0 * (used - before) / (at - since),
+        };
+        self.charted.insert(process.to_owned(), (at, used));
         self.point("processor", process, "%", at, percent);
         self.point("memory", process, "MiB", at, mebibytes(usage.resident_bytes));
     }
@@ -411,5 +417,20 @@ mod tests {
         let json = serde_json::to_string(&report).unwrap();
         let back: Report = serde_json::from_str(&json).unwrap();
         assert_eq!(back.latencies.get(Timing::Ack), report.latencies.get(Timing::Ack));
+    }
+
+    #[test]
+    fn a_look_right_behind_another_one_does_not_chart_a_tick_as_many_cores() {
+        let mut recording = Recording::start(Run::default(), "all");
+        for ticks in 0..100_u32 {
+            let usage = Usage {
+                cpu_seconds: f64::from(ticks) / 100.0,
+                resident_bytes: 1,
+            };
+            recording.cost("node-1", true, usage);
+        }
+        let charted = &recording.series[&("processor".to_owned(), "node-1".to_owned())];
+        assert_eq!(charted.points.len(), 1, "{charted:?}");
+        assert!((recording.costs["node-1"].cpu_seconds - 0.99).abs() < 1e-9);
     }
 }

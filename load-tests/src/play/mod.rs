@@ -102,11 +102,14 @@ pub async fn play(scenario: Scenario, args: &PlayArgs, stop: CancellationToken) 
     Box::pin(conductor.play(journals, args)).await
 }
 
-/// Processes of players: as many as are asked for, else as few as do.
+/// Processes of players that are started without being asked for.
+const MOST_PROCESSES: u32 = 64;
+
+/// Processes of players: as many as are asked for, else as few as do, within what one machine can be asked for.
 fn processes(args: &PlayArgs, scenario: &Scenario) -> u32 {
-    let most = scenario.most_connections();
+    let most = scenario.peak_connections();
     args.processes.unwrap_or(if most > CONNECTIONS_OF_A_PROCESS {
-        most.div_ceil(CONNECTIONS_OF_A_PROCESS)
+        most.div_ceil(CONNECTIONS_OF_A_PROCESS).min(MOST_PROCESSES)
     } else {
         0
     })

@@ -203,7 +203,7 @@ impl Kept {
             if let Some(reading) = reading {
                 let label = policy.metric.to_string();
                 let of_target = reading.mean / policy.target * 100.0;
-                recording.value("share of the policy's target", &label, "%", of_target);
+                recording.value("policies", &label, "%", of_target);
             }
         }
     }

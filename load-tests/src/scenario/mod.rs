@@ -233,10 +233,24 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// The most connections that there are at a time.
+    /// The most connections that there are at a time, repetitions aside.
     pub fn most_connections(&self) -> u32 {
         let all = self.phases.iter().filter_map(|phase| phase.connections);
         all.max().unwrap_or(0)
+    }
+
+    /// The most connections that there may be at a time, if every phase is repeated as often as it may be.
+    pub fn peak_connections(&self) -> u32 {
+        let mut connections = 0;
+        let mut peak = 0;
+        for phase in &self.phases {
+            let before = connections;
+            for played in (0..).map_while(|time| phase.played(time, before)) {
+                connections = played.connections.unwrap_or(connections);
+                peak = peak.max(connections);
+            }
+        }
+        peak
     }
 
     /// How many rooms there are.

@@ -89,3 +89,14 @@ fn a_phase_that_nothing_can_end_is_not_repeated() {
     let error = says(goals, "\n");
     assert!(error.contains("`step`") && error.contains("[goals]"), "{error}");
 }
+
+#[test]
+fn the_peak_counts_repetitions() {
+    let text = "name = 'n'\ndescription = 'd'\n[goals]\nack_p99_ms = 5\n[[phase]]\nname = 'a'\nseconds = 1\nconnections = 100\n\
+        [[phase]]\nname = 'b'\nseconds = 1\nmeasured = true\nrepeat = { at_most = 3, messages = 1.0, connections = 2.0 }";
+    let scenario = Scenario::parse(text).unwrap();
+    assert_eq!(
+        (scenario.most_connections(), scenario.peak_connections()),
+        (100, 400)
+    );
+}

@@ -8,7 +8,7 @@ use super::chart::{Chart, Form, Line};
 use crate::report::{Report, Series, number};
 
 /// Series that are known, in the order of their charts, with the order of their lines.
-const KNOWN: [(&str, &str, Form, &[&str]); 8] = [
+const KNOWN: [(&str, &str, Form, &[&str]); 9] = [
     ("connections", "Connections, by node", Form::Layers, &[]),
     (
         "messages",
@@ -27,6 +27,12 @@ const KNOWN: [(&str, &str, Form, &[&str]); 8] = [
     ),
     ("memory", "Memory, by process", Form::Lines, &[]),
     ("instances", "Instances", Form::Lines, &[]),
+    (
+        "policies",
+        "Mean of the instances, of the policy's target",
+        Form::Lines,
+        &[],
+    ),
 ];
 
 /// All of them.
