@@ -10,6 +10,7 @@ mod life;
 mod link;
 mod measured;
 mod plan;
+mod speech;
 mod status;
 #[cfg(test)]
 mod tests;
