@@ -9,6 +9,7 @@ mod log;
 mod lost;
 mod members;
 mod memos;
+mod opening;
 mod presence;
 mod ring;
 mod who;

@@ -14,6 +14,7 @@ mod bus;
 mod client;
 mod faults;
 mod fleet;
+mod monitor;
 mod node;
 mod panics;
 mod plan;

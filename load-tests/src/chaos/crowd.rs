@@ -24,6 +24,7 @@ use crate::{
     },
     journal::{Clock, Journal},
     measure::{Meter, stamp},
+    player::token_in_turn,
     stage::Witness,
 };
 
@@ -320,7 +321,7 @@ fn member(
         receive_buffer_bytes: options.receive_buffer_bytes,
         due: Some(due),
         meter: options.meter.clone(),
-        token: token_of(&options.tokens, number),
+        token: token_in_turn(&options.tokens, number),
         tls: options.tls.clone(),
         seed: options.seed.wrapping_add(number.into()),
         ..Plan::new(targets.clone(), &format!("client {number}"))
@@ -330,11 +331,6 @@ fn member(
         client: Persistent::start(plan, journal.scribe(number)),
         rooms,
     })
-}
-
-/// The credentials are used in turn.
-fn token_of(tokens: &[String], number: u32) -> Option<String> {
-    tokens.get(number as usize % tokens.len().max(1)).cloned()
 }
 
 /// Why some of these were refused.
@@ -388,15 +384,5 @@ mod tests {
             why.contains("2 of 2 clients") && why.contains("429") && why.contains("wait"),
             "{why}"
         );
-    }
-
-    #[test]
-    fn credentials_are_used_in_turn() {
-        let tokens = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(
-            [1, 2, 3].map(|number| token_of(&tokens, number).unwrap()),
-            ["b", "a", "b"]
-        );
-        assert_eq!(token_of(&[], 1), None, "a guest");
     }
 }

@@ -5,6 +5,7 @@
 //! own, share a scenario; each draws for itself, and together they are what was asked for.
 
 mod arrivals;
+mod credentials;
 mod member;
 mod pages;
 mod people;
@@ -23,8 +24,8 @@ use crate::{
     measure::{Meter, Sample},
     scenario::Scenario,
 };
+pub(crate) use credentials::{token_in_turn, tokens};
 use people::People;
-pub(crate) use people::tokens;
 
 pub use arrivals::Arrivals;
 pub use standing::Standing;

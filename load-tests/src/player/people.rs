@@ -1,7 +1,6 @@
 //! All people of a player: they come, they are cut off, they leave.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -9,13 +8,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, ensure};
 use fastrand::Rng;
 use parking_lot::Mutex;
 use protocol::{Codec, JoinFrom, RoomName};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::{Part, Setup, Standing, all_local, member::Member, pages::Pages, source_address, targets_of};
+use super::{
+    Part, Setup, Standing, all_local, member::Member, pages::Pages, source_address, targets_of,
+    token_in_turn, tokens,
+};
 use crate::{
     client::{
         Tls,
@@ -132,7 +133,7 @@ impl People {
             silence: Duration::from_secs_f64(clients.silence_seconds),
             backoff: Duration::from_secs_f64(clients.backoff_seconds),
             connect_timeout: Duration::from_secs_f64(clients.silence_seconds),
-            token: self.token_of(number),
+            token: token_in_turn(&self.tokens, number),
             tls: self.tls.clone(),
             due: Some(due),
             meter: Some(self.meter.clone()),
@@ -143,11 +144,6 @@ impl People {
         self.members
             .lock()
             .push(Arc::new(Member::new(number, client, rooms)));
-    }
-
-    fn token_of(&self, number: u32) -> Option<String> {
-        let place = number as usize % self.tokens.len().max(1);
-        self.tokens.get(place).cloned()
     }
 
     /// Rooms that lie far apart, so that neighbours in one are strangers in another.
@@ -225,14 +221,4 @@ impl People {
         let _ = timeout_at(until, all_over).await;
         leaving.len() as u64
     }
-}
-
-/// The lines of a file of credentials.
-pub(crate) fn tokens(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
-    let Some(file) = file else { return Ok(Vec::new()) };
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let tokens: Vec<String> = lines.map(str::to_owned).collect();
-    ensure!(!tokens.is_empty(), "there is no credential in {}", file.display());
-    Ok(tokens)
 }
