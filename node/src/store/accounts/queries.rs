@@ -235,14 +235,14 @@ impl Accounts for Adapter {
         audit: Option<&NewAudit>,
     ) -> Result<Option<CredentialRecord>, StoreError> {
         let mut transaction = begin(self).await.map_err(classify)?;
+        // One reading of the clock for both columns: Postgres reads it again at each mention.
         let sql = concat!(
             "INSERT INTO credentials
                  (id, kind, hash, user_id, label, scopes, created_at, last_used_at, expires_at)
-             SELECT $1, $2, $3, id, $5, $6, ",
+             SELECT $1, $2, $3, users.id, $5, $6, moment.at, moment.at, $7
+             FROM users, (SELECT ",
             now!(),
-            ", ",
-            now!(),
-            ", $7 FROM users WHERE id = $4"
+            " AS at) AS moment WHERE users.id = $4"
         );
         let made = sqlx::query(sql)
             .bind(&*new.id)
