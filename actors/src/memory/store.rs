@@ -58,6 +58,8 @@ pub enum Fault {
     Refuse(StoreError),
     /// It is done, but the answer is this error.
     LoseAnswer(StoreError),
+    /// It is done at once, but answered so much later, in tokio's time.
+    Late(Duration),
     /// Nothing is done, and the caller's task panics, as with a fault in an adapter.
     Panic,
 }
@@ -127,6 +129,14 @@ impl MemoryStore {
         link.delay_after = after;
     }
 
+    /// Puts what `backup` holds in the place of all that there is, for every handle, and begins a new epoch, as an
+    /// operator does who restores a backup. `backup` is empty afterwards.
+    pub fn restore(&self, backup: &Self) {
+        let mut data = std::mem::take(&mut *backup.data.lock());
+        data.new_epoch();
+        *self.data.lock() = data;
+    }
+
     /// Sets the store's clock, in Unix milliseconds; it stands still from then on. `None`: the system's clock.
     pub fn set_clock(&self, now_ms: Option<u64>) {
         self.data.lock().clock_ms = now_ms;
@@ -157,11 +167,15 @@ impl MemoryStore {
             Some(Fault::Refuse(error)) => return Err(error.clone()),
             #[allow(clippy::panic, reason = "that is what was ordered")]
             Some(Fault::Panic) => panic!("a panic in {call:?}, as ordered"),
-            Some(Fault::LoseAnswer(_)) | None => {}
+            Some(Fault::LoseAnswer(_) | Fault::Late(_)) | None => {}
         }
         let answer = work(&mut self.data.lock());
         pause(after).await;
         match fault {
+            Some(Fault::Late(late)) => {
+                pause(late).await;
+                Ok(answer)
+            }
             Some(Fault::LoseAnswer(error)) => Err(error),
             _ => Ok(answer),
         }

@@ -105,6 +105,31 @@ async fn delays_come_before_and_after_the_effect() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_late_tells_what_was_so_before() {
+    let store = store_with_room().await;
+    store.fail_next(Call::Heads, 1, Fault::Late(Duration::from_secs(5)));
+    let started = tokio::time::Instant::now();
+    let room = [hello().room];
+    let hello = [hello()];
+    let (heads, outcomes) = tokio::join!(store.heads(&room), store.append(&hello));
+    assert_eq!(heads.unwrap(), [0]);
+    assert!(matches!(outcomes.unwrap()[..], [Outcome::Written { .. }]));
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+    assert_eq!(store.heads(&room).await.unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn a_backup_takes_the_place_of_all_with_another_epoch() {
+    let store = store_with_room().await;
+    let other = store.another_node();
+    store.append(&[hello()]).await.unwrap();
+    let epoch = store.status().await.unwrap().epoch;
+    store.restore(&store_with_room().await);
+    assert_eq!(other.heads(&[hello().room]).await.unwrap(), [0]);
+    assert_ne!(other.status().await.unwrap().epoch, epoch);
+}
+
 #[tokio::test]
 async fn a_clock_that_goes_back_does_not_show_in_the_log() {
     let store = store_with_room().await;

@@ -8,7 +8,7 @@ use actors::{
     metrics::Metrics,
     outbox::Outbox,
 };
-use protocol::{Codec, Command, ErrorCode, JoinFrom, Person, RoomName, ServerFrame};
+use protocol::{CloseCode, Codec, Command, ErrorCode, EventBody, JoinFrom, Person, RoomName, ServerFrame};
 use tokio::time::timeout;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,6 +26,8 @@ pub(crate) struct Client {
     inbox: VecDeque<ServerFrame>,
     /// The last `seq` that was shown; checked to have no hole and no repeat.
     pub(crate) shown: u64,
+    /// The texts of the messages that were shown.
+    pub(crate) texts: Vec<Arc<str>>,
 }
 
 impl Client {
@@ -52,6 +54,7 @@ impl Client {
             next_id: 0,
             inbox: VecDeque::new(),
             shown: 0,
+            texts: Vec::new(),
         }
     }
 
@@ -79,10 +82,24 @@ impl Client {
             for event in events {
                 assert_eq!(event.seq, self.shown + 1, "one order, without a hole");
                 self.shown = event.seq;
+                if let EventBody::Message { text, .. } = &event.body {
+                    self.texts.push(Arc::clone(text));
+                }
             }
         }
         assert!(!matches!(frame, ServerFrame::Gap { .. }));
         frame
+    }
+
+    /// Waits until the node sends it away, which it does when the store has another history.
+    pub(crate) async fn sent_away(self) {
+        loop {
+            let taking = poll_fn(|cx| self.outbox.poll_take(usize::MAX, cx));
+            let taken = timeout(PATIENCE, taking).await.expect("it is sent away");
+            if let Some(code) = taken.close {
+                return assert_eq!(code, CloseCode::Restarting);
+            }
+        }
     }
 
     pub(crate) async fn shown(&mut self, seq: u64) {
@@ -117,7 +134,7 @@ impl Client {
         self.post(Command::Send {
             room: room(),
             cid: cid.into(),
-            text: "text".into(),
+            text: cid.into(),
             reply_to: None,
         })
         .await

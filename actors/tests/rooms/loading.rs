@@ -6,12 +6,15 @@ use actors::{
     Settings, System,
     memory::{Call, Fault, LocalHub, MemoryStore},
     metrics::Metrics,
-    ports::{Append, Change, NewRoom, Outcome, Store, StoreError},
+    ports::{NewRoom, Store, StoreError},
 };
-use protocol::{ErrorCode, Person, RoomName};
+use protocol::{ErrorCode, RoomName};
 use tokio::time::Instant;
 
-use crate::client::{Client, room};
+use crate::{
+    client::{Client, room},
+    store::{asked, write_elsewhere},
+};
 
 async fn node(store: &MemoryStore) -> System {
     let store = Arc::new(store.clone());
@@ -24,26 +27,6 @@ async fn node(store: &MemoryStore) -> System {
     System::start(settings, store.clone(), store, bus, Metrics::noop())
         .await
         .unwrap()
-}
-
-/// Writes a message as another node does that the bus does not reach, and returns its place.
-async fn write_elsewhere(store: &MemoryStore, room: &RoomName, cid: &str) -> u64 {
-    let entry = Append {
-        room: room.clone(),
-        author: Person {
-            id: "else".into(),
-            name: "Else".into(),
-        },
-        cid: Some(cid.into()),
-        change: Change::Message {
-            text: "text".into(),
-            reply_to: None,
-        },
-    };
-    match store.append(&[entry]).await.unwrap()[..] {
-        [Outcome::Written { seq, .. }] => seq,
-        ref other => panic!("{other:?}"),
-    }
 }
 
 /// So many rooms, each with a client that is about to open it.
@@ -69,13 +52,6 @@ async fn open_all(rooms: &mut [(RoomName, Client)]) -> Vec<Result<u64, ErrorCode
         answers.push(client.answer(id).await);
     }
     answers
-}
-
-/// Waits, in virtual time, until the store was asked so often.
-async fn asked(store: &MemoryStore, call: Call, times: u64) {
-    while store.calls(call) < times {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,3 +10,5 @@
 mod client;
 mod failures;
 mod loading;
+mod restored;
+mod store;
