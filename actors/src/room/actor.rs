@@ -1,7 +1,6 @@
 //! The room actor: a thin shell that loads the room and passes messages to [`Live`].
 
 use std::{
-    collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -12,6 +11,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use super::{
     LostGuard, Room, Shared,
     directory::{Listed, WeakRooms},
+    feed::Replay,
     members::Live,
 };
 use crate::{
@@ -129,7 +129,7 @@ pub(crate) enum RoomMsg {
     CatchUp(SubscriberId),
     Replayed {
         generation: u64,
-        after: u64,
+        replay: Replay,
         result: Result<EventPage, StoreError>,
     },
     /// Read markers are stored; others may have moved meanwhile.
@@ -492,7 +492,3 @@ async fn load(
         members: Vec::new(),
     })))
 }
-
-/// Reads that are under way for subscribers that are behind, by where they begin: many that miss the same range cost
-/// one read.
-pub(super) type Replays = HashMap<u64, Vec<SubscriberId>>;

@@ -5,7 +5,7 @@
 //! its cursor has reached the room's. There is one mechanism for replay and for lagging, and no state in which an event
 //! could fall between.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use protocol::{Event, NodeMessage, ServerFrame, client::PageBound, limits::MAX_REPLAY_EVENTS};
 
@@ -49,6 +49,19 @@ pub(super) enum Fill {
     Waiting,
     Reading,
 }
+
+/// A read for subscribers that are behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Replay {
+    /// The `seq` that it begins behind.
+    after: u64,
+    /// [`RoomLog::amended`](super::log::RoomLog::amended) when it began. It may show what a later edit or delete has
+    /// changed: who opens the room after that is not served from it.
+    amended: u64,
+}
+
+/// Who waits for a read that is under way: many that miss the same range cost one.
+pub(super) type Replays = HashMap<Replay, Vec<SubscriberId>>;
 
 impl Live {
     /// Takes committed events from any source and shows what can be shown.
@@ -200,21 +213,26 @@ impl Live {
 
     /// Reads events for a subscriber that is further behind than the ring reaches.
     fn read_for(&mut self, cx: &Cx<'_>, after: u64, id: SubscriberId) {
-        let readers = self.replays.entry(after).or_default();
+        let replay = Replay {
+            after,
+            amended: self.log.amended(),
+        };
+        let readers = self.replays.entry(replay).or_default();
         readers.push(id);
         if readers.len() == 1 {
             cx.context.metrics.replay_reads().increment(1);
             let generation = self.generation;
             read_page(cx, after, FRAME_BYTES, move |result| RoomMsg::Replayed {
                 generation,
-                after,
+                replay,
                 result,
             });
         }
     }
 
-    pub(super) fn replayed(&mut self, cx: &Cx<'_>, after: u64, result: Result<EventPage, StoreError>) {
-        let readers = self.replays.remove(&after).unwrap_or_default();
+    pub(super) fn replayed(&mut self, cx: &Cx<'_>, replay: Replay, result: Result<EventPage, StoreError>) {
+        let after = replay.after;
+        let readers = self.replays.remove(&replay).unwrap_or_default();
         let events = match result {
             Ok(page) => page.events,
             Err(error) => {
@@ -237,6 +255,9 @@ impl Live {
         self.memos.put(after, SharedFrame::events(cx.room.name(), events));
         for id in readers {
             self.catch_up(cx, id);
+        }
+        if replay.amended != self.log.amended() {
+            self.memos.remove(after);
         }
     }
 

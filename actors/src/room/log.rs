@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use protocol::Event;
+use protocol::{Event, EventBody};
 
 use super::ring::Ring;
 use crate::planted::{self, Bug};
@@ -17,6 +17,7 @@ const MAX_EARLY_BYTES: usize = 1024 * 1024;
 pub(super) struct RoomLog {
     applied: u64,
     known_head: u64,
+    amended: u64,
     ring: Ring,
     early: BTreeMap<u64, Event>,
     early_bytes: usize,
@@ -39,6 +40,7 @@ impl RoomLog {
         Self {
             applied,
             known_head: applied,
+            amended: 0,
             ring,
             early: BTreeMap::new(),
             early_bytes: 0,
@@ -48,6 +50,11 @@ impl RoomLog {
     /// The last event that members were shown, or are being shown.
     pub(super) fn applied(&self) -> u64 {
         self.applied
+    }
+
+    /// The last event that changed what is shown of those before it; 0 if there was none since the log began here.
+    pub(super) fn amended(&self) -> u64 {
+        self.amended
     }
 
     /// The highest `seq` known to be committed.
@@ -96,6 +103,9 @@ impl RoomLog {
 
     fn apply(&mut self, event: Event, ready: &mut Vec<Arc<Event>>) {
         self.applied = event.seq;
+        if matches!(event.body, EventBody::Edit { .. } | EventBody::Delete { .. }) {
+            self.amended = event.seq;
+        }
         let event = Arc::new(event);
         self.ring.push(Arc::clone(&event));
         ready.push(event);
@@ -126,7 +136,7 @@ impl RoomLog {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EventBody, Person};
+    use protocol::Person;
 
     use super::*;
 

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::{
     LostGuard, Room,
-    actor::{Cx, Replays, RoomMsg, SubscriberId},
+    actor::{Cx, RoomMsg, SubscriberId},
     commands::{Unsaved, deny},
-    feed::{Feed, Fill},
+    feed::{Feed, Fill, Replays},
     log::RoomLog,
     memos::Memos,
     opening::Opening,
@@ -187,9 +187,9 @@ impl Live {
             RoomMsg::CatchUp(subscriber) => self.catch_up(cx, subscriber),
             RoomMsg::Replayed {
                 generation,
-                after,
+                replay,
                 result,
-            } if generation == self.generation => self.replayed(cx, after, result),
+            } if generation == self.generation => self.replayed(cx, replay, result),
             RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
             RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
             RoomMsg::NodesGone(nodes) => self.nodes_gone(cx, &nodes),

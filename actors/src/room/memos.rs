@@ -24,9 +24,14 @@ impl Memos {
 
     /// Remembers a frame in place of the oldest.
     pub(super) fn put(&mut self, after: u64, frame: SharedFrame<EventsFrame>) {
-        self.0.retain(|(known, _)| *known != after);
+        self.remove(after);
         self.0.truncate(FRAMES - 1);
         self.0.push_front((after, frame));
+    }
+
+    /// Forgets the frame that follows `after`.
+    pub(super) fn remove(&mut self, after: u64) {
+        self.0.retain(|(known, _)| *known != after);
     }
 
     pub(super) fn clear(&mut self) {

@@ -10,5 +10,6 @@
 mod client;
 mod failures;
 mod loading;
+mod replays;
 mod restored;
 mod store;
