@@ -15,7 +15,7 @@ use crate::{
     settings::Settings,
 };
 
-/// Most rooms in one go: with the ring's bytes of each, 16 MiB of events.
+/// Most rooms in one go: with the ring's bytes of each, 16 MiB of events, and [`Settings::room_members`] of each.
 const AT_ONCE: usize = 64;
 /// A reading that takes longer holds up nobody else: the next begins beside it. The store answers each in time, so that
 /// there are never more than a few.

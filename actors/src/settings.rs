@@ -40,6 +40,8 @@ pub struct Settings {
     pub connections_per_user: u32,
     /// Rooms with more people than this show counts instead of names.
     pub presence_people: u64,
+    /// People whom a room keeps, as [`crate::rights::Roster::has_place`] counts them.
+    pub room_members: usize,
     /// How long a room without members stays active.
     pub room_idle: Duration,
     /// Pause between two reconciliations of heads. Below a second by what it takes to read a hole: that is how long
@@ -81,6 +83,7 @@ impl Default for Settings {
             sends_per_second_per_user: 50,
             connections_per_user: 100,
             presence_people: 200,
+            room_members: 10_000,
             room_idle: Duration::from_secs(30),
             reconcile_every: Duration::from_millis(900),
             hole_patience: Duration::from_millis(30),

@@ -179,6 +179,10 @@ fn settings(config: &Config, public: SocketAddr) -> Settings {
             0 => u64::MAX,
             people => u64::from(people),
         },
+        room_members: match limits.room_members {
+            0 => usize::MAX,
+            members => members,
+        },
         ..Settings::default()
     }
 }

@@ -61,6 +61,25 @@ impl Roster {
         self.members.values()
     }
 
+    /// Whether the room can keep whom a change is about: at most `limit` members and invited people, and twice as many
+    /// with those who are banned or muted, so that order can be kept in a full room.
+    pub fn has_place(&self, change: &Change, limit: usize) -> bool {
+        let Change::Member { change, who, .. } = change else {
+            return true;
+        };
+        let takes_part = |member: &Membership| member.role.is_some() || member.invited;
+        let known = self.get(&who.id);
+        let can_be_kept = known.is_some() || self.members.len() < limit.saturating_mul(2);
+        match change {
+            MemberChange::Invited | MemberChange::Joined => {
+                let taken = || self.members.values().filter(|member| takes_part(member)).count();
+                can_be_kept && (known.is_some_and(takes_part) || taken() < limit)
+            }
+            MemberChange::Banned | MemberChange::Muted => can_be_kept,
+            _ => true,
+        }
+    }
+
     /// Whether a change would take the role from the only owner while others have one.
     pub fn would_lose_its_owner(&self, change: &Change) -> bool {
         let Change::Member {
@@ -217,6 +236,49 @@ mod tests {
         );
         roster.apply(&member(MemberChange::Left, None, None));
         assert!(roster.get("ada").is_none());
+    }
+
+    #[test]
+    fn a_room_has_so_many_places() {
+        let change = |change, id: &str| Change::Member {
+            change,
+            who: person(id),
+            role: None,
+            until: None,
+            reason: None,
+        };
+        let mut roster = Roster::default();
+        let mut known = |id: &str, role, muted_until| {
+            let person = person(id);
+            let member = Membership {
+                role,
+                muted_until,
+                ..Membership::new(person)
+            };
+            roster.members.insert(id.into(), member);
+            roster.clone()
+        };
+        known("ada", Some(Role::Owner), None);
+        known("bob", Some(Role::Member), None);
+        let quiet = known("cy", None, Some(NO_END));
+        for (kind, id, limit, has) in [
+            (MemberChange::Joined, "new", 2, false),
+            (MemberChange::Joined, "new", 3, true),
+            (MemberChange::Invited, "new", 2, false),
+            (MemberChange::Joined, "ada", 2, true),
+            (MemberChange::Joined, "cy", 2, false),
+            (MemberChange::Joined, "cy", 3, true),
+            (MemberChange::Banned, "new", 2, true),
+            (MemberChange::Muted, "new", 1, false),
+            (MemberChange::Banned, "bob", 1, true),
+            (MemberChange::Left, "new", 1, true),
+        ] {
+            assert_eq!(
+                quiet.has_place(&change(kind, id), limit),
+                has,
+                "{kind:?} {id} {limit}"
+            );
+        }
     }
 
     #[test]

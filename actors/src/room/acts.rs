@@ -104,7 +104,7 @@ impl Live {
             answer.done(Done::default());
             return None;
         }
-        if let Err((code, message)) = self.check_members(&write.change) {
+        if let Err((code, message)) = self.check_members(cx, &write.change) {
             answer.refuse(code, message);
             return None;
         }
@@ -178,7 +178,11 @@ impl Live {
     }
 
     /// What a change of membership needs beside the right to make it.
-    fn check_members(&self, change: &Change) -> Result<(), (ErrorCode, &'static str)> {
+    fn check_members(&self, cx: &Cx<'_>, change: &Change) -> Result<(), (ErrorCode, &'static str)> {
+        if !self.roster.has_place(change, cx.context.settings.room_members) {
+            let message = "the room is full: it keeps no more people";
+            return Err((ErrorCode::Conflict, message));
+        }
         let Change::Member { change, who, .. } = change else {
             return Ok(());
         };

@@ -35,6 +35,10 @@ pub struct Limits {
     /// 0: off, everybody is always told. Default 200.
     #[serde(deserialize_with = "values::integer::<0, 1_000_000, _, _>")]
     pub presence_people: u32,
+    /// Members and invited people of a room, and twice as many with those who are banned or muted there; above it
+    /// `conflict`. 0: off. Default 10000.
+    #[serde(deserialize_with = "values::integer::<0, 1_000_000, _, _>")]
+    pub room_members: usize,
     /// What may wait for one slow client, in bytes: 4096 to 1 GiB; above it the client is caught up from the log.
     /// Default 262144 (256 KiB).
     #[serde(deserialize_with = "values::integer::<4_096, 1_073_741_824, _, _>")]
@@ -60,6 +64,7 @@ impl Default for Limits {
             commands_per_second: 200,
             sends_per_second_per_user: 50,
             presence_people: 200,
+            room_members: 10_000,
             outbox_bytes: 256 * 1024,
             pending_appends_room_bytes: 4 * 1024 * 1024,
             pending_appends_node_bytes: 64 * 1024 * 1024,

@@ -15,6 +15,7 @@ use crate::{on_both_stores, support::*};
 on_both_stores! {
     a_room_comes_back_from_the_archive_with_a_new_title
     a_link_is_used_up_by_members_only
+    a_full_room_takes_nobody_in
     making_rooms_is_counted
     a_guest_who_is_gone_can_be_banned
     rooms_are_found_in_any_case
@@ -85,6 +86,50 @@ async fn a_link_is_used_up_by_members_only(place: Place) {
         .await
         .refused(403, "banned");
     assert_eq!(left().await, Some(1), "who was not let in used nothing");
+}
+
+/// Order can still be kept in it, and who leaves makes a place.
+async fn a_full_room_takes_nobody_in(place: Place) {
+    let node = &place.node(&["limits.room_members=2"]).await;
+    let (ada, bob) = (sign_up(node, "Ada").await, sign_up(node, "Bob").await);
+    let (carl, dora) = (sign_up(node, "Carl").await, sign_up(node, "Dora").await);
+    make_room(&ada, node, "club", "public").await;
+    let come_in = async |who: &Person| who.put(node, "/rooms/club/members/me", json!({})).await;
+    let ban = async |who: &Person| {
+        let path = format!("/rooms/club/bans/{}", who.id);
+        ada.put(node, &path, json!({})).await
+    };
+    come_in(&bob).await.ok(200);
+    let refused = come_in(&carl).await;
+    assert!(
+        refused.body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("the room is full"),
+        "{}",
+        refused.body
+    );
+    refused.refused(409, "conflict");
+    let body = json!({ "user": carl.id });
+    ada.send(node, Method::POST, "/rooms/club/members", body)
+        .await
+        .refused(409, "conflict");
+    let body = json!({ "uses": 1 });
+    let link = ada
+        .send(node, Method::POST, "/rooms/club/invites", body)
+        .await
+        .ok(201);
+    let accept = json!({ "token": link["token"] });
+    carl.send(node, Method::POST, "/invites/accept", accept.clone())
+        .await
+        .refused(409, "conflict");
+    ban(&dora).await.ok(200);
+    bob.delete(node, "/rooms/club/members/me").await.ok(200);
+    carl.send(node, Method::POST, "/invites/accept", accept)
+        .await
+        .ok(200);
+    let members = carl.get(node, "/rooms/club/members").await.ok(200);
+    assert_eq!(members["members"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
