@@ -123,7 +123,8 @@ impl Live {
         let now_ms = cx.context.clock.now_ms();
         let due_ms = self.write_again_at.get(&user.person.id).copied().unwrap_or(0);
         if now_ms < due_ms {
-            return Err(due_ms - now_ms);
+            // What is known here of the store's clock may be some milliseconds behind it.
+            return Err((due_ms - now_ms).min(pause_ms));
         }
         let due_ms = now_ms.saturating_add(pause_ms.min(SLOW_MODE_RETRY_MS));
         self.write_again_at.insert(Arc::clone(&user.person.id), due_ms);
