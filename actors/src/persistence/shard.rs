@@ -25,6 +25,8 @@ pub(crate) struct Ticket {
     pub(crate) room: Room,
     pub(crate) answer: Answer,
     pub(crate) since: Instant,
+    /// The store's history, as far as the room knew.
+    pub(crate) epoch: Arc<str>,
     pub(crate) reserved: [Reserved; 2],
 }
 
@@ -33,6 +35,8 @@ pub(crate) struct Committed {
     pub(crate) append: Append,
     pub(crate) answer: Answer,
     pub(crate) outcome: Outcome,
+    /// The store's history when it was handed over.
+    pub(crate) epoch: Arc<str>,
     /// Kept until the room has taken it over: as long as bytes are reserved, the room knows that it is behind.
     pub(crate) reserved: [Reserved; 2],
 }
@@ -181,6 +185,7 @@ fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outc
             room,
             answer,
             since: _,
+            epoch,
             reserved,
         } = ticket;
         let (_, committed) = by_room
@@ -190,6 +195,7 @@ fn hand_over(metrics: &Metrics, appends: Vec<Append>, tickets: Vec<Ticket>, outc
             append,
             answer,
             outcome,
+            epoch,
             reserved,
         });
     }

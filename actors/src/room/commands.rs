@@ -58,6 +58,7 @@ impl Live {
             room: cx.room.clone(),
             answer,
             since: Instant::now(),
+            epoch: cx.context.clock.epoch(),
             reserved: [room, node],
         };
         cx.context.persistence.append(Pending { append, ticket });
@@ -244,16 +245,24 @@ pub(super) fn deny(answer: Answer, code: ErrorCode, room: &RoomName) {
     answer.refuse(code, &format!("{} (`{room}`)", refusal_text(code)));
 }
 
-/// Answers the senders of what the store has dealt with, tells the other nodes, and returns the new events.
+/// Answers the senders of what the store has dealt with, tells the other nodes, and returns the new events. What was
+/// handed over under another history may not be in this one, and is to be sent again.
 pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committed>) -> Vec<Event> {
+    let present = context.clock.epoch();
     let mut events = Vec::with_capacity(committed.len());
     for Committed {
         append,
         answer,
         outcome,
+        epoch,
         reserved: _reserved,
     } in committed
     {
+        if epoch != present {
+            let message = "the store has another history now; try again";
+            answer.refuse_for_now(ErrorCode::Overloaded, message, OVERLOADED_RETRY_MS);
+            continue;
+        }
         match outcome {
             Outcome::Written { seq, at } => {
                 answer.done(Done::committed(None, seq, at));

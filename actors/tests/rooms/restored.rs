@@ -1,5 +1,5 @@
-//! After a backup was restored under a running node, nothing that was read before it is shown to anybody: the same
-//! `seq` may be another event.
+//! After a backup was restored under a running node, nothing that was read or written before it is shown to anybody:
+//! the same `seq` may be another event.
 
 use std::{sync::Arc, time::Duration};
 
@@ -92,4 +92,24 @@ async fn a_room_that_was_read_before_is_opened_for_nobody() {
     assert_eq!(ben.join(0).await, Ok(1));
     ben.shown(1).await;
     assert_eq!(ben.texts, ["new 1".into()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_committed_before_is_shown_to_nobody_after() {
+    let store = store(&["old 1"]).await;
+    let system = node(&store).await;
+    let mut ann = Client::connect(&system, "ann").await;
+    ann.join(0).await.unwrap();
+    store.fail_next(Call::Append, 1, Fault::Late(LATE));
+    ann.post_send("old 2").await;
+    asked(&store, Call::Append, 2).await;
+
+    store.restore(&self::store(&["new 1"]).await);
+    ann.sent_away().await;
+    let mut ben = Client::connect(&system, "ben").await;
+    assert_eq!(ben.join(0).await, Ok(1));
+    tokio::time::sleep(LATE).await;
+    assert_eq!(ben.send("new 2").await, 2);
+    ben.shown(2).await;
+    assert_eq!(ben.texts, ["new 1".into(), "new 2".into()]);
 }
