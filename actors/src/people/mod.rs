@@ -241,12 +241,11 @@ impl People {
                 }
             }
             AccountChangeKind::Unbanned => inner.bans.write().remove(&account),
-            AccountChangeKind::Standing => {
+            AccountChangeKind::Standing | AccountChangeKind::Renamed => {
                 inner.cache.lock().forget_account(&account);
-                // They come back as what they are now.
+                // They come back as who they are now; their old name may be somebody else's soon.
                 inner.connections.close_user(&account, CloseCode::Restarting);
             }
-            AccountChangeKind::Renamed => inner.cache.lock().forget_account(&account),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Names: given once, also to what only looks like them, and not to guests.
 
 use load_tests::client::{Client, Error};
-use protocol::Command;
+use protocol::{Command, JoinFrom};
+use reqwest::Method;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{on_both_stores, support::*};
 
@@ -10,6 +12,7 @@ on_both_stores! {
     a_name_that_looks_like_another_is_taken
     many_who_ask_for_a_name_at_once_are_one
     a_guest_may_not_look_like_an_account
+    nobody_goes_on_under_an_old_name
 }
 
 async fn a_name_that_looks_like_another_is_taken(place: Place) {
@@ -70,4 +73,25 @@ async fn a_guest_may_not_look_like_an_account(place: Place) {
     };
     assert_eq!(&*client.hello(hello).await.unwrap().user.name, "Adam");
     enter(&node.socket().guest("Adam")).await;
+}
+
+/// It may be somebody else's by then.
+async fn nobody_goes_on_under_an_old_name(place: Place) {
+    let (a, b) = (place.node(&[]).await, place.node(&[]).await);
+    let ada = sign_up(&a, "Ada").await;
+    let room = "lobby".parse().unwrap();
+    let mut client = enter(&b.socket().token(&ada.token)).await;
+    let begun = Instant::now();
+    let path = "/users/me";
+    ada.send(&a, Method::PATCH, path, json!({ "name": "Lovelace" }))
+        .await
+        .ok(200);
+    let (code, _) = ended(&mut client, begun).await;
+    assert_eq!(code, 1012, "to come back as who she is now");
+    sign_up(&a, "Ada").await;
+    let mut client = enter(&b.socket().token(&ada.token)).await;
+    client.join(&room, JoinFrom::Newest(0)).await.unwrap();
+    client.say(&room, "it is I").await.unwrap();
+    let events = client.take_events(&room, 1).await.unwrap();
+    assert_eq!(&*events[0].user.name, "Lovelace");
 }
