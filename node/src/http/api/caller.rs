@@ -128,11 +128,12 @@ impl Query {
             })
     }
 
-    /// The parameter of that name. No parameter has control characters in it; no store must see them.
+    /// The parameter of that name. No parameter has control characters in it, of those that the wire forbids; no store must
+    /// see them.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Problem> {
         let found = self.0.iter().find(|(key, _)| key == name);
         match found.map(|(_, value)| value.as_str()) {
-            Some(value) if value.chars().any(char::is_control) => {
+            Some(value) if value.chars().any(|c| c < ' ') => {
                 let detail = format!("`{name}`: must not contain control characters");
                 Err(Problem::new(ErrorCode::BadRequest, detail))
             }
