@@ -40,6 +40,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last frames and the close may take to reach the peer.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(3);
+/// The same where the node ends, or the peer is to come back at once: what it misses it gets when it resumes.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(1);
 /// Commands are let through in bursts of so many seconds' worth; then they are read more slowly.
 const COMMAND_BURST_SECONDS: u32 = 5;
 /// Timers are not moved for changes below this.
@@ -97,6 +99,7 @@ struct Pump {
 }
 
 /// How a connection ends.
+#[derive(Clone, Copy)]
 enum End {
     /// We close it, after the frames that are still queued.
     Close(CloseCode),
@@ -357,7 +360,11 @@ impl Pump {
             self.socket.queue_close(code);
         }
         outbox.abandon();
-        self.socket.finish(FINISH_TIMEOUT).await;
+        let patience = match end {
+            End::Close(CloseCode::Restarting) => RESTART_TIMEOUT,
+            _ => FINISH_TIMEOUT,
+        };
+        self.socket.finish(patience).await;
         drop(registered);
     }
 }
