@@ -136,4 +136,14 @@ impl Store for Guarded {
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
         guard(CALL_TIMEOUT, self.0.new_epoch()).await
     }
+
+    async fn close(&self) {
+        let closed = async {
+            self.0.close().await;
+            Ok(())
+        };
+        if let Err(error) = guard(CALL_TIMEOUT, closed).await {
+            tracing::warn!(%error, "the store was not closed in good order");
+        }
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use actors::{Rebalance, Settings, System, metrics::Metrics, ports::Bus};
+use actors::{
+    Rebalance, Settings, System,
+    metrics::Metrics,
+    ports::{Bus, Store},
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -19,15 +23,19 @@ use crate::{
 
 /// How long the store may take to commit what was accepted, at the very end.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long closing the store may take after that.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A node whose listeners are open.
 pub struct Server {
-    config: Config,
+    config: Box<Config>,
     gate: Arc<Gate>,
     metrics: Metrics,
     public: Listening,
     private: Listening,
     system: Option<System>,
+    /// The store that this server opened, and so closes.
+    opened: Option<Arc<dyn Store>>,
 }
 
 struct Listening {
@@ -50,12 +58,13 @@ impl Server {
         let private = Listening::start(private, http::private(Arc::clone(&gate), scrape.clone()))?;
         tokio::spawn(telemetry::metrics::sort(scrape, private.closing.clone()));
         Ok(Self {
-            config,
+            config: Box::new(config),
             gate,
             metrics,
             public,
             private,
             system: None,
+            opened: None,
         })
     }
 
@@ -76,6 +85,7 @@ impl Server {
     /// When the store is not reached in time, or is not usable.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let stores = Box::pin(store::connect(&self.config)).await?;
+        self.opened = Some(Arc::clone(&stores.log));
         let bus = bus::open(bus_config(&self.config))?;
         self.start_with(stores, bus).await
     }
@@ -124,6 +134,13 @@ impl Server {
             );
         }
         self.private.close().await;
+        if let Some(store) = self.opened
+            && Box::pin(tokio::time::timeout(CLOSE_TIMEOUT, store.close()))
+                .await
+                .is_err()
+        {
+            tracing::warn!("the store was not closed in time; nothing is lost");
+        }
     }
 
     fn node(&self) -> &str {

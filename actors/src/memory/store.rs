@@ -421,6 +421,8 @@ impl Store for MemoryStore {
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
         self.call(Call::NewEpoch, Data::new_epoch).await
     }
+
+    async fn close(&self) {}
 }
 
 fn is_asked_for(log: &RoomLog, query: &RoomQuery) -> bool {

@@ -323,6 +323,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a new history: gives the store another `epoch` and returns it. For an operator who restored a backup.
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError>;
+
+    /// Ends the use of the store, once the calls under way have ended: what lies beside its files is put into them. Later
+    /// calls fail.
+    async fn close(&self);
 }
 
 impl RoomToLoad {

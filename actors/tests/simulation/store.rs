@@ -277,4 +277,6 @@ impl Store for SimStore {
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
         self.inner.new_epoch().await
     }
+
+    async fn close(&self) {}
 }

@@ -1,16 +1,21 @@
 //! What a database error means to the node.
 
 use actors::ports::StoreError;
-use sqlx::error::ErrorKind;
+use sqlx::{error::ErrorKind, migrate::MigrateError};
 
 /// Tells apart what passes by itself from what does not.
 #[allow(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub(super) fn classify(error: sqlx::Error) -> StoreError {
     match &error {
         sqlx::Error::PoolTimedOut => StoreError::Timeout("no free connection in time".to_owned()),
-        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
-            StoreError::Down(error.to_string())
-        }
+        sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        // A connection that ends in the middle of an answer, as a proxy makes it that has no server behind it, is read as
+        // nonsense.
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::BeginFailed => StoreError::Down(error.to_string()),
         sqlx::Error::Database(database) => {
             let text = error.to_string();
             match database.kind() {
@@ -22,6 +27,17 @@ pub(super) fn classify(error: sqlx::Error) -> StoreError {
             }
         }
         _ => StoreError::Internal(error.to_string()),
+    }
+}
+
+/// The same of what was met while the schema is brought up to date.
+pub(super) fn classify_migration(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match classify(error) {
+            StoreError::Constraint(text) => StoreError::Internal(format!("migrations: {text}")),
+            other => other,
+        },
+        other => StoreError::Internal(format!("migrations: {other}")),
     }
 }
 
@@ -60,7 +76,11 @@ mod tests {
     use super::*;
 
     fn name(code: &str) -> &'static str {
-        match by_code(code, String::new()) {
+        name_of(&by_code(code, String::new()))
+    }
+
+    fn name_of(error: &StoreError) -> &'static str {
+        match error {
             StoreError::Down(_) => "down",
             StoreError::Timeout(_) => "timeout",
             StoreError::Full(_) => "full",
@@ -88,5 +108,21 @@ mod tests {
                 assert_eq!(name(code), meaning, "{code}");
             }
         }
+    }
+
+    #[test]
+    fn a_connection_that_speaks_nonsense_is_none() {
+        let nonsense = || sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".to_owned());
+        assert_eq!(name_of(&classify(nonsense())), "down");
+        assert_eq!(name_of(&classify(sqlx::Error::BeginFailed)), "down");
+        assert_eq!(name_of(&classify(sqlx::Error::RowNotFound)), "internal");
+        assert_eq!(
+            name_of(&classify_migration(MigrateError::Execute(nonsense()))),
+            "down"
+        );
+        assert_eq!(
+            name_of(&classify_migration(MigrateError::VersionMissing(1))),
+            "internal"
+        );
     }
 }

@@ -9,6 +9,7 @@ mod rows;
 mod sqlite;
 mod sqlite_append;
 mod sqlite_rights;
+mod sqlite_wal;
 
 use std::{sync::Arc, time::Duration};
 

@@ -18,7 +18,7 @@ use sqlx::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    errors::classify,
+    errors::{classify, classify_migration},
     loading,
     password::PasswordFile,
     rows::{EventRow, InviteRow, MemberRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
@@ -80,10 +80,7 @@ impl PostgresStore {
                 StoreError::Timeout(_) => StoreError::Down(format!("Postgres at {place} does not answer")),
                 other => other,
             })?;
-        MIGRATIONS
-            .run(&pool)
-            .await
-            .map_err(|error| StoreError::Internal(format!("migrations: {error}")))?;
+        MIGRATIONS.run(&pool).await.map_err(classify_migration)?;
         let password = password.map(|password| password.follow(pool.clone()));
         Ok(Self {
             pool,
@@ -475,5 +472,9 @@ impl Store for PostgresStore {
             .await
             .map_err(classify)?;
         Ok(epoch.into())
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
     }
 }

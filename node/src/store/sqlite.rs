@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use actors::{
     ports::{
-        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery,
-        RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
+        Append, Change, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark,
+        RoomQuery, RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
     },
     rights::Membership,
 };
@@ -21,6 +21,7 @@ use super::{
     loading,
     rows::{EventRow, InviteRow, MemberRow, RoomRow, page, rows_to_read, signed, unsigned},
     sqlite_append,
+    sqlite_wal::Wal,
 };
 
 /// Connections for reading, beside the one that writes.
@@ -36,6 +37,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 pub(super) struct SqliteStore {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    wal: Wal,
 }
 
 impl SqliteStore {
@@ -81,15 +83,22 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_lazy_with(options);
-        Ok(Self { writer, readers })
+            .connect_lazy_with(options.clone());
+        let wal = Wal::new(options);
+        Ok(Self { writer, readers, wal })
     }
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        sqlite_append::append(&self.writer, batch).await
+        let outcomes = sqlite_append::append(&self.writer, batch).await?;
+        let takes_text_away =
+            |append: &Append| matches!(append.change, Change::Edit { .. } | Change::Delete { .. });
+        if batch.iter().any(takes_text_away) {
+            self.wal.empty_soon();
+        }
+        Ok(outcomes)
     }
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
@@ -357,6 +366,12 @@ impl Store for SqliteStore {
             .await
             .map_err(classify)?;
         Ok(epoch.into())
+    }
+
+    async fn close(&self) {
+        // With its last connection SQLite copies the write-ahead log into the file and removes it.
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 
 use crate::support::{http, process::Process};
 
@@ -119,6 +120,34 @@ async fn a_store_that_is_away_is_waited_for_with_open_listeners() {
     );
     assert!(ended.log.contains("store.url"), "{ended:?}");
     assert!(!ended.log.contains("secret"), "{ended:?}");
+}
+
+/// As a load balancer does with nothing behind it.
+#[tokio::test]
+async fn a_store_that_hangs_up_is_waited_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = format!("postgres://hubbub@{}/hubbub", listener.local_addr().unwrap());
+    let hang_up = tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = [0; 8];
+            let _ = socket.read_exact(&mut request).await;
+        }
+    });
+    let folder = TempDir::new().unwrap();
+    let began = Instant::now();
+    let arguments = ["--store-url", &store, "--set", "store.connect_timeout_seconds=2"];
+    let mut process = Process::start(folder.path(), &arguments);
+    let addresses = process.addresses().await;
+    assert_eq!(http::get(addresses.public, "/readyz").await.status, 503);
+    let ended = process.end().await;
+    hang_up.abort();
+    assert!(began.elapsed() >= Duration::from_secs(1), "it gave up at once");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.log.contains("the store was not reached within 2s"),
+        "{ended:?}"
+    );
 }
 
 #[tokio::test]
