@@ -22,7 +22,8 @@ use crate::{
     },
     config::Config,
     server::Server,
-    store, telemetry,
+    store::{self, Stores},
+    telemetry,
 };
 
 /// A health check that has no answer by then has failed.
@@ -69,15 +70,14 @@ pub fn print_config(config: &Config) -> ExitCode {
 /// Brings the store's schema up to date.
 pub fn migrate(config: &Config) -> ExitCode {
     in_runtime(config, async {
-        Box::pin(store::connect(config)).await?;
-        say("the store's schema is up to date")
+        with_store(config, async |_| say("the store's schema is up to date")).await
     })
 }
 
 /// Begins a new history of the store.
 pub fn new_epoch(config: &Config) -> ExitCode {
     in_runtime(config, async {
-        let epoch = Box::pin(store::connect(config)).await?.log.new_epoch().await?;
+        let epoch = with_store(config, async |stores| Ok(stores.log.new_epoch().await?)).await?;
         say(&format!(
             "the store's epoch is now {epoch}; clients that come back start anew"
         ))
@@ -88,34 +88,56 @@ pub fn new_epoch(config: &Config) -> ExitCode {
 pub fn make_administrator(config: &Config, name: &str, password_stdin: bool) -> ExitCode {
     in_runtime(config, async {
         let name = Name::new(name).map_err(|rule| anyhow::anyhow!("the name {name:?} {rule}"))?;
-        let accounts = Box::pin(store::connect(config)).await?.accounts;
-        let mut audit = NewAudit {
-            actor: Person {
-                id: "operator".into(),
-                name: "operator".into(),
-            },
-            action: "administrator.give",
-            target: "".into(),
-            room: None,
-            details: "{}".to_owned(),
-        };
-        let account = match accounts.login(&name.keys[0]).await? {
-            Some(login) => login.account,
-            None if password_stdin => new_account(&*accounts, name, &mut audit).await?,
-            None => anyhow::bail!(
-                "there is no account {:?}; sign up first, or make it with --password-stdin",
-                name.text
-            ),
-        };
-        audit.target = Arc::clone(&account.person.id);
-        accounts
-            .set_administrator(&account.person.id, true, &audit)
-            .await?;
+        let account = with_store(config, async |stores| {
+            give_administration(&*stores.accounts, name, password_stdin).await
+        })
+        .await?;
         say(&format!(
             "{} ({}) is administrator",
             account.person.name, account.person.id
         ))
     })
+}
+
+/// Reaches the store, and closes it behind `act`.
+async fn with_store<T>(
+    config: &Config,
+    act: impl AsyncFnOnce(&Stores) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let stores = Box::pin(store::connect(config)).await?;
+    let done = act(&stores).await;
+    stores.log.close().await;
+    done
+}
+
+async fn give_administration(
+    accounts: &dyn Accounts,
+    name: Name,
+    password_stdin: bool,
+) -> anyhow::Result<Account> {
+    let mut audit = NewAudit {
+        actor: Person {
+            id: "operator".into(),
+            name: "operator".into(),
+        },
+        action: "administrator.give",
+        target: "".into(),
+        room: None,
+        details: "{}".to_owned(),
+    };
+    let account = match accounts.login(&name.keys[0]).await? {
+        Some(login) => login.account,
+        None if password_stdin => new_account(accounts, name, &mut audit).await?,
+        None => anyhow::bail!(
+            "there is no account {:?}; sign up first, or make it with --password-stdin",
+            name.text
+        ),
+    };
+    audit.target = Arc::clone(&account.person.id);
+    accounts
+        .set_administrator(&account.person.id, true, &audit)
+        .await?;
+    Ok(account)
 }
 
 async fn new_account(accounts: &dyn Accounts, name: Name, audit: &mut NewAudit) -> anyhow::Result<Account> {

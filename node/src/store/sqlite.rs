@@ -92,13 +92,13 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        let outcomes = sqlite_append::append(&self.writer, batch).await?;
+        let appended = sqlite_append::append(&self.writer, batch).await;
         let takes_text_away =
             |append: &Append| matches!(append.change, Change::Edit { .. } | Change::Delete { .. });
         if batch.iter().any(takes_text_away) {
             self.wal.empty_soon();
         }
-        Ok(outcomes)
+        appended
     }
 
     async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
@@ -369,6 +369,7 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) {
+        self.wal.stop();
         // With its last connection SQLite copies the write-ahead log into the file and removes it.
         self.readers.close().await;
         self.writer.close().await;

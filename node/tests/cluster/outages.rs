@@ -190,6 +190,58 @@ async fn postgres_fails_over_to_another_server_at_the_same_address() {
         .await;
 }
 
+/// What stands before Postgres takes connections and ends them, since there is no Postgres behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_behind_something_that_ends_connections_is_an_outage_like_any_other() {
+    let servers = Servers::shared().await;
+    let port = reqwest::Url::parse(servers.postgres_url())
+        .unwrap()
+        .port()
+        .unwrap();
+    let front = Front::before(port).await;
+    let settings = servers.settings_with(&[("store.url", &front.url(servers.postgres_url(), port))]);
+    let node = Node::start(&settings).await;
+    let room = room("ended");
+    let mut ann = member(&node.url(), Codec::Json, "Ann", &room).await;
+    assert_eq!(ann.say(&room, "before").await.unwrap().seq, 1);
+    let bearer = token(&ann);
+    let http = reqwest::Client::new();
+
+    front.lead_nowhere();
+    let older = Page {
+        bound: PageBound::Before(1),
+        limit: 50,
+    };
+    for n in 0..5 {
+        let unknown = crate::support::room(&format!("unknown-{n}"));
+        for refused in [
+            ann.send(&room, "during", "text", None).await.map(drop),
+            ann.join(&unknown, JoinFrom::Newest(0)).await.map(drop),
+            ann.history(&room, older).await.map(drop),
+        ] {
+            let Err(Error::Refused(refused)) = refused else {
+                panic!("it was not refused: {refused:?}")
+            };
+            assert_eq!(refused.code, ErrorCode::Overloaded, "{refused:?}");
+            assert!(
+                refused.retry_after_ms.is_some_and(|after| after > 0),
+                "{refused:?}"
+            );
+        }
+        let answer = http
+            .get(node.api("/rooms"))
+            .bearer_auth(&bearer)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 503);
+        assert!(answer.headers().contains_key("retry-after"));
+    }
+
+    front.lead_to(port);
+    assert_eq!(taken_again(&mut ann, &room, "during").await, 2);
+}
+
 /// No file of the node may grow: what it writes to its store fails as on a full disk.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_sqlite_refuses_what_is_written_and_serves_what_is_there() {

@@ -40,6 +40,11 @@ impl Node {
         format!("ws://{}/ws", self.server.public_address())
     }
 
+    /// An address below that of the HTTP API.
+    pub(crate) fn api(&self, path: &str) -> String {
+        format!("http://{}/api/v1{path}", self.server.public_address())
+    }
+
     /// The value of a metric without labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         metric(self.server.private_address(), name).await

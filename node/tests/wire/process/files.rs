@@ -65,3 +65,24 @@ async fn behind_the_end_the_database_is_one_file() {
     assert_eq!(names, ["hubbub.db"]);
     assert_eq!(files_with(folder.path(), "kept-52bd"), 1);
 }
+
+#[tokio::test]
+async fn what_a_node_that_was_killed_left_in_the_log_goes_at_the_next_start() {
+    let folder = TempDir::new().unwrap();
+    let (process, addresses) = Process::ready(folder.path(), &[]).await;
+    let mut raw = Raw::open(addresses.public, Codec::Json, &[]).await;
+    raw.hello(json!({ "guest": "Ada" })).await;
+    raw.ok(json!({ "op": "join", "room": "lobby" })).await;
+    let deleted = raw.send("lobby", "1", "deleted-a7f3").await;
+    raw.ok(json!({ "op": "delete", "room": "lobby", "cid": "2", "seq": deleted }))
+        .await;
+    process.signal(Signal::KILL);
+    process.end().await;
+    let (process, _) = Process::ready(folder.path(), &[]).await;
+    eventually("the text is gone", || async {
+        (files_with(folder.path(), "deleted-a7f3") == 0).then_some(())
+    })
+    .await;
+    process.signal(Signal::TERM);
+    assert_eq!(process.end().await.code, Some(0));
+}
