@@ -266,6 +266,9 @@ async fn no_parameter_makes_the_server_fail(place: Place) {
             answer.refused(400, "bad_request");
         }
     }
+    for path in ["/rooms?search=%C2%85", "/users?search=%C2%85", "/users?after=%7F"] {
+        ada.get(&node, path).await.refused(400, "bad_request");
+    }
     // As on the socket, a `cid` may have what is a control character beyond ASCII's.
     for odd in ["%7F", "%C2%85"] {
         let path = format!("/rooms/room/messages/1?cid={odd}");

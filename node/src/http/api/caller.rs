@@ -141,6 +141,16 @@ impl Query {
         }
     }
 
+    /// As [`Self::text`], without any control characters at all.
+    pub(super) fn printable(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let found = self.text(name)?;
+        if found.is_some_and(|text| text.chars().any(char::is_control)) {
+            let detail = format!("`{name}`: must not contain control characters");
+            return Err(Problem::new(ErrorCode::BadRequest, detail));
+        }
+        Ok(found)
+    }
+
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         self.text(name)?
             .map(|text| {

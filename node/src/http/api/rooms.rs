@@ -132,7 +132,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
         .text("after")?
         .map(|name| room_name("after", name))
         .transpose()?;
-    let search = query.text("search")?.filter(|text| !text.is_empty());
+    let search = query.printable("search")?.filter(|text| !text.is_empty());
     if search.is_some_and(|text| text.len() > MAX_SEARCH_BYTES) {
         let detail = format!("`search`: at most {MAX_SEARCH_BYTES} bytes");
         return Err(Problem::new(ErrorCode::BadRequest, detail));

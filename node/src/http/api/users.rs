@@ -258,7 +258,7 @@ pub(super) async fn list(caller: Caller, RawQuery(query): RawQuery) -> Result<Js
     caller.not_guest()?;
     let query = Query::parse(query.as_deref())?;
     let limit = query.limit(DEFAULT_ENTRIES, MAX_ENTRIES)?;
-    let search = query.text("search")?;
+    let search = query.printable("search")?;
     check_short("search", search.unwrap_or_default(), MAX_SEARCH_BYTES)?;
     let search = search.map(names::login_key);
     let found = caller
