@@ -18,13 +18,19 @@ fn files_with(folder: &Path, text: &str) -> usize {
         .count()
 }
 
-#[tokio::test]
-async fn text_that_was_deleted_or_replaced_is_in_no_file() {
-    let folder = TempDir::new().unwrap();
-    let (process, addresses) = Process::ready(folder.path(), &[]).await;
+/// A node, and somebody who has its lobby open.
+async fn in_the_lobby(folder: &Path) -> (Process, Raw) {
+    let (process, addresses) = Process::ready(folder, &[]).await;
     let mut raw = Raw::open(addresses.public, Codec::Json, &[]).await;
     raw.hello(json!({ "guest": "Ada" })).await;
     raw.ok(json!({ "op": "join", "room": "lobby" })).await;
+    (process, raw)
+}
+
+#[tokio::test]
+async fn text_that_was_deleted_or_replaced_is_in_no_file() {
+    let folder = TempDir::new().unwrap();
+    let (process, mut raw) = in_the_lobby(folder.path()).await;
     let deleted = raw.send("lobby", "1", "deleted-a7f3").await;
     let edited = raw.send("lobby", "2", "replaced-c9e1").await;
     raw.send("lobby", "3", "kept-52bd").await;
@@ -50,10 +56,7 @@ async fn text_that_was_deleted_or_replaced_is_in_no_file() {
 #[tokio::test]
 async fn behind_the_end_the_database_is_one_file() {
     let folder = TempDir::new().unwrap();
-    let (process, addresses) = Process::ready(folder.path(), &[]).await;
-    let mut raw = Raw::open(addresses.public, Codec::Json, &[]).await;
-    raw.hello(json!({ "guest": "Ada" })).await;
-    raw.ok(json!({ "op": "join", "room": "lobby" })).await;
+    let (process, mut raw) = in_the_lobby(folder.path()).await;
     raw.send("lobby", "1", "kept-52bd").await;
     drop(raw);
     process.signal(Signal::TERM);
@@ -69,10 +72,7 @@ async fn behind_the_end_the_database_is_one_file() {
 #[tokio::test]
 async fn what_a_node_that_was_killed_left_in_the_log_goes_at_the_next_start() {
     let folder = TempDir::new().unwrap();
-    let (process, addresses) = Process::ready(folder.path(), &[]).await;
-    let mut raw = Raw::open(addresses.public, Codec::Json, &[]).await;
-    raw.hello(json!({ "guest": "Ada" })).await;
-    raw.ok(json!({ "op": "join", "room": "lobby" })).await;
+    let (process, mut raw) = in_the_lobby(folder.path()).await;
     let deleted = raw.send("lobby", "1", "deleted-a7f3").await;
     raw.ok(json!({ "op": "delete", "room": "lobby", "cid": "2", "seq": deleted }))
         .await;
