@@ -3,12 +3,14 @@
 use std::{path::PathBuf, time::Duration};
 
 use actors::ports::StoreError;
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgConnectOptions};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often the file is read again. Postgres asks for the password only when a connection begins, so those that are open
 /// outlive the change, and new ones fail for at most this long behind the file.
 const READ_EVERY: Duration = Duration::from_secs(1);
+/// How long Postgres may take to say whether it takes a password.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// `store.password_file`.
 pub(super) struct PasswordFile {
@@ -38,28 +40,49 @@ impl PasswordFile {
     }
 
     /// Lets new connections of `pool` be made with what the file holds at the time, until the handle is dropped. A file that
-    /// cannot be read changes nothing.
+    /// cannot be read changes nothing, nor does a password that Postgres does not take: a file may be changed before the
+    /// database is, and until then it is the old one that lets a node in.
     pub(super) fn follow(mut self, pool: PgPool) -> AbortOnDropHandle<()> {
         AbortOnDropHandle::new(tokio::spawn(async move {
-            let mut unreadable = false;
+            let mut useless = false;
             loop {
                 tokio::time::sleep(READ_EVERY).await;
-                match password(&self.path).await {
-                    Ok(password) if password == self.password => unreadable = false,
-                    Ok(password) => {
+                match self.changed().await {
+                    Ok(None) => useless = false,
+                    Ok(Some(password)) => {
                         self.password = password;
                         pool.set_connect_options(self.options());
                         tracing::info!(file = %self.path.display(), "store.password_file has changed; new connections use it");
-                        unreadable = false;
+                        useless = false;
                     }
-                    Err(reason) if !unreadable => {
-                        tracing::warn!(file = %self.path.display(), reason, "store.password_file is of no use at the moment; the password read last is kept");
-                        unreadable = true;
+                    Err(reason) if !useless => {
+                        tracing::warn!(file = %self.path.display(), reason, "store.password_file is of no use at the moment; the password before it is kept, and the file is tried every second");
+                        useless = true;
                     }
                     Err(_) => {}
                 }
             }
         }))
+    }
+
+    /// The file's password if it is another one and Postgres takes it; why it is of no use.
+    async fn changed(&self) -> Result<Option<String>, String> {
+        let password = password(&self.path).await?;
+        if password == self.password {
+            return Ok(None);
+        }
+        let options = self.options.clone().password(&password);
+        match tokio::time::timeout(TRIAL_TIMEOUT, options.connect()).await {
+            Ok(Ok(connection)) => {
+                // It has been let in, which is all that was to be known.
+                let _ = tokio::time::timeout(TRIAL_TIMEOUT, connection.close()).await;
+                Ok(Some(password))
+            }
+            Ok(Err(error)) => Err(format!(
+                "holds a password with which Postgres lets nobody in: {error}"
+            )),
+            Err(_) => Err("holds another password, and Postgres does not answer".to_owned()),
+        }
     }
 }
 

@@ -145,10 +145,16 @@ async fn the_password_of_postgres_is_changed_while_nodes_run() {
         assert_eq!(seqs, [1, 2, 3]);
     }
 
-    // The file may be the first to know: what is open goes on, and new connections are made when both agree.
+    // The file may be the first to know: until the database does, nodes are let in with what they had.
     write("the third\n");
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(ann.say(&room, "on open connections").await.unwrap().seq, 4);
+    role.cut().await;
+    assert_eq!(taken_again(&mut ann, &room, "on new ones").await, 5);
+    assert_eq!(
+        taken_again(&mut ben, &room, "on those of the other node").await,
+        6
+    );
     role.change_password("the third").await;
     taken_again(&mut ann, &room, "last").await;
 }
