@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use actors::ports::StoreError;
-use sqlx::{ConnectOptions, Connection, PgPool, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgPool, error::DatabaseError, postgres::PgConnectOptions};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often the file is read again. Postgres asks for the password only when a connection begins, so those that are open
@@ -78,12 +78,21 @@ impl PasswordFile {
                 let _ = tokio::time::timeout(TRIAL_TIMEOUT, connection.close()).await;
                 Ok(Some(password))
             }
-            Ok(Err(error)) => Err(format!(
+            Ok(Err(error)) if is_refusal(&error) => Err(format!(
                 "holds a password with which Postgres lets nobody in: {error}"
+            )),
+            Ok(Err(error)) => Err(format!(
+                "holds another password, and Postgres cannot be asked whether it takes it: {error}"
             )),
             Err(_) => Err("holds another password, and Postgres does not answer".to_owned()),
         }
     }
+}
+
+/// Whether Postgres has said no to who wanted in (class 28 of its appendix A), rather than nothing or something else.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("28"))
 }
 
 /// The file's text without the end of its line; why there is none.
@@ -97,4 +106,30 @@ async fn password(path: &std::path::Path) -> Result<String, String> {
         return Err("is empty".to_owned());
     }
     Ok(password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_postgres_that_is_not_there_has_refused_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "the first\n").unwrap();
+        // A port with nobody behind it, for as long as it is bound and not listened on.
+        let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+        nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = nobody.local_addr().unwrap().port();
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(port);
+        let file = PasswordFile::read(path.clone(), options).await.unwrap();
+        assert_eq!(file.changed().await, Ok(None));
+
+        std::fs::write(&path, "the second\n").unwrap();
+        let reason = file.changed().await.unwrap_err();
+        let start = "holds another password, and Postgres cannot be asked whether it takes it: ";
+        assert!(reason.starts_with(start), "{reason}");
+    }
 }
