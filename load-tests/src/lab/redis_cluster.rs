@@ -1,7 +1,7 @@
 //! A private Redis Cluster.
 
 use std::{
-    thread,
+    io, thread,
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,7 @@ impl RedisCluster {
     /// As [`Redis::start`], or when the nodes do not find together.
     pub fn start() -> anyhow::Result<Self> {
         let nodes = (0..PRIMARIES)
-            .map(|_| start_node())
+            .map(|_| start_node(free_port))
             .collect::<anyhow::Result<Vec<_>>>()?;
         for (n, node) in nodes.iter().enumerate() {
             let (first, last) = (SLOTS * n / PRIMARIES, SLOTS * (n + 1) / PRIMARIES - 1);
@@ -62,7 +62,7 @@ impl RedisCluster {
     /// # Errors
     /// As [`RedisCluster::start`].
     pub fn add_replica(&mut self, of: usize) -> anyhow::Result<()> {
-        let replica = start_node()?;
+        let replica = start_node(free_port)?;
         let primary = self.nodes[of].command(&["CLUSTER", "MYID"])?;
         self.meet(&replica)?;
         wait("the replica did not find its primary", || {
@@ -143,20 +143,39 @@ fn wait(or: &str, mut until: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Re
     Ok(())
 }
 
-fn start_node() -> anyhow::Result<Redis> {
-    Redis::start_with(RedisOptions {
-        config: vec![
-            "cluster-enabled yes".into(),
-            format!("cluster-port {}", free_port()?),
-            "cluster-node-timeout 2000".into(),
-        ],
-        ..RedisOptions::default()
-    })
+/// Starts one whose port for the cluster's bus is the first of `bus_ports` that nobody has taken by then: for clients,
+/// [`Redis`] finds a free one by itself.
+fn start_node(mut bus_ports: impl FnMut() -> io::Result<u16>) -> anyhow::Result<Redis> {
+    for attempt in 1.. {
+        let started = Redis::start_with(RedisOptions {
+            config: vec![
+                "cluster-enabled yes".into(),
+                format!("cluster-port {}", bus_ports()?),
+                "cluster-node-timeout 2000".into(),
+            ],
+            ..RedisOptions::default()
+        });
+        match started {
+            Err(error) if attempt < 5 && error.to_string().contains("Address already in use") => {}
+            done => return done,
+        }
+    }
+    unreachable!("the last attempt returns")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_was_taken_in_between_is_left() {
+        let faster = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = faster.local_addr().unwrap().port();
+        let mut ports = std::iter::once(taken);
+        let node = start_node(|| ports.next().map_or_else(free_port, Ok)).unwrap();
+        let port = node.command(&["CONFIG", "GET", "cluster-port"]).unwrap();
+        assert!(!port.contains(&taken.to_string()), "{port}");
+    }
 
     #[test]
     fn the_nodes_share_the_slots() {
