@@ -20,7 +20,7 @@ use tokio::{
     net::UnixStream,
 };
 
-use super::redis::free_port;
+use super::ports::{Overtaken, free_port};
 
 /// How long it may take to start, or to let go of a target.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -87,18 +87,14 @@ impl HaProxy {
             port: 0,
             child: None,
         };
-        // Somebody else may take a free port before it does.
-        for attempt in 1.. {
+        let mut overtaken = Overtaken::default();
+        loop {
             haproxy.port = free_port()?;
             match haproxy.spawn().await {
-                Ok(()) => break,
-                Err(error) if attempt == 5 || !error.to_string().contains("Address already in use") => {
-                    return Err(error);
-                }
-                Err(_) => {}
+                Ok(()) => return Ok(haproxy),
+                Err(error) => overtaken.again(error)?,
             }
         }
-        Ok(haproxy)
     }
 
     /// Where clients connect.

@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod certificates;
 mod haproxy;
+mod ports;
 mod postgres;
 mod redis;
 mod redis_cluster;

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -13,8 +12,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-use super::account::Account;
-
+use super::{
+    account::Account,
+    ports::{Overtaken, free_port},
+};
 use crate::measure::Usage;
 
 const USER: &str = "hubbub";
@@ -106,15 +107,14 @@ impl Postgres {
     }
 
     async fn start_on_a_free_port(&mut self) -> Result<()> {
-        // Somebody else may take the free port before the server does.
-        for _ in 0..3 {
-            self.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut overtaken = Overtaken::default();
+        loop {
+            self.port = free_port()?;
             match self.restart().await {
-                Err(error) if format!("{error:#}").contains("Address already in use") => {}
-                result => return result,
+                Ok(()) => return Ok(()),
+                Err(error) => overtaken.again(error)?,
             }
         }
-        bail!("no free port on 127.0.0.1 for Postgres, tried three times")
     }
 
     /// The URL of the database `postgres`, as superuser, with password, over TCP.

@@ -2,7 +2,6 @@
 
 use std::{
     env, fs, io,
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,7 +13,10 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::certificates::Certificates;
+use super::{
+    certificates::Certificates,
+    ports::{Overtaken, free_port},
+};
 use crate::measure::Usage;
 
 /// How long a server may take to start or to stop.
@@ -100,18 +102,14 @@ impl Redis {
             port: 0,
             child: None,
         };
-        // Somebody else may take a free port before the server does.
-        for attempt in 1.. {
+        let mut overtaken = Overtaken::default();
+        loop {
             redis.port = free_port()?;
             match redis.spawn() {
-                Ok(()) => break,
-                Err(error) if attempt == 5 || !error.to_string().contains("Address already in use") => {
-                    return Err(error);
-                }
-                Err(_) => {}
+                Ok(()) => return Ok(redis),
+                Err(error) => overtaken.again(error)?,
             }
         }
-        Ok(redis)
     }
 
     /// Where it is, with user and password.
@@ -296,11 +294,6 @@ impl Drop for Redis {
         // Nothing more can be done about a process that cannot be ended.
         let _ = self.stop();
     }
-}
-
-/// A port of 127.0.0.1 that nobody listens on at this moment.
-pub(super) fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 fn explain_missing(error: io::Error) -> anyhow::Error {

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::bail;
 
-use super::redis::{Redis, RedisOptions, free_port};
+use super::{
+    ports::{Overtaken, free_port},
+    redis::{Redis, RedisOptions},
+};
 
 const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
@@ -146,7 +149,8 @@ fn wait(or: &str, mut until: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Re
 /// Starts one whose port for the cluster's bus is the first of `bus_ports` that nobody has taken by then: for clients,
 /// [`Redis`] finds a free one by itself.
 fn start_node(mut bus_ports: impl FnMut() -> io::Result<u16>) -> anyhow::Result<Redis> {
-    for attempt in 1.. {
+    let mut overtaken = Overtaken::default();
+    loop {
         let started = Redis::start_with(RedisOptions {
             config: vec![
                 "cluster-enabled yes".into(),
@@ -156,11 +160,10 @@ fn start_node(mut bus_ports: impl FnMut() -> io::Result<u16>) -> anyhow::Result<
             ..RedisOptions::default()
         });
         match started {
-            Err(error) if attempt < 5 && error.to_string().contains("Address already in use") => {}
-            done => return done,
+            Ok(node) => return Ok(node),
+            Err(error) => overtaken.again(error)?,
         }
     }
-    unreachable!("the last attempt returns")
 }
 
 #[cfg(test)]
