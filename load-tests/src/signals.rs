@@ -34,3 +34,18 @@ pub(crate) fn cancelled_in_turn<const SIGNALS: usize>() -> anyhow::Result<[Cance
     });
     Ok(tokens)
 }
+
+/// What `work` comes to, unless one of them comes first: then it is dropped, and with it all servers and nodes that it
+/// started.
+///
+/// # Errors
+/// Those of `work`; when it was interrupted; when the system does not let this process take signals.
+pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let stop = stop_on_signals()?;
+    tokio::select! {
+        done = work => done,
+        () = stop.cancelled() => anyhow::bail!("interrupted before its end: there is no report"),
+    }
+}

@@ -1,6 +1,8 @@
 //! Scenarios, played against real nodes by real processes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+mod processes;
+
 use std::{
     path::PathBuf,
     process::{Output, Stdio},
@@ -15,6 +17,7 @@ use load_tests::{
     scenario::{BUILT_IN, Fit, Scenario},
     stage::node_program,
 };
+use processes::{child_of, is_gone};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -151,26 +154,6 @@ async fn ended(child: Child) -> Output {
         .await
         .unwrap()
         .unwrap()
-}
-
-/// Waits for a process that `parent` started with this word in its command line.
-async fn child_of(parent: u32, word: &str) -> Pid {
-    for _ in 0..2000 {
-        // Threads start processes; each has its own list.
-        let tasks = std::fs::read_dir(format!("/proc/{parent}/task"));
-        let tasks = tasks.unwrap_or_else(|error| panic!("{parent} has ended, see above: {error}"));
-        for task in tasks.flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            for child in children.split_whitespace() {
-                let line = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
-                if line.contains(word) {
-                    return Pid::from_raw(child.parse().unwrap()).unwrap();
-                }
-            }
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{parent} starts no process with `{word}`");
 }
 
 fn passed(report: &Report, name: &str) -> bool {
@@ -392,15 +375,4 @@ async fn whoever_cannot_wait_ends_it_at_once_and_nothing_is_left_either() {
     let output = ended(child).await;
     assert_eq!(output.status.code(), Some(130));
     assert!(is_gone(node).await && is_gone(worker).await);
-}
-
-/// Whether a process ends soon; whoever inherited it may have to take note first.
-async fn is_gone(process: Pid) -> bool {
-    for _ in 0..500 {
-        if rustix::process::test_kill_process(process).is_err() {
-            return true;
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    false
 }

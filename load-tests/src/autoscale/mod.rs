@@ -10,8 +10,9 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use crate::{
     chaos::{Folder, say},
-    rehearse::{ending, number, unless_interrupted},
+    rehearse::{ending, number},
     report::Report,
+    signals::unless_interrupted,
 };
 
 /// Loads a deployment until it has more nodes, takes the load away until it has fewer, and checks that nobody loses

@@ -15,6 +15,8 @@ pub use report::{ChaosReport, Verdict};
 pub(crate) use run::{Folder, SETTLE_WITHIN, checked, say};
 pub use schedule::{Pace, Round, Schedule};
 
+use crate::signals::unless_interrupted;
+
 /// Starts a cluster of real processes, harms it in every way while people talk, and checks every promise.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ChaosArgs {
@@ -59,9 +61,9 @@ pub struct ChaosArgs {
 /// Runs the command; the exit code is 1 when a promise was broken, or something did not come back.
 ///
 /// # Errors
-/// When servers or nodes cannot be started at all.
+/// When servers or nodes cannot be started at all, or it is interrupted.
 pub async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
-    let report = Box::pin(run::run(&args)).await?;
+    let report = Box::pin(unless_interrupted(run::run(&args))).await?;
     Ok(ExitCode::from(u8::from(!report.verdict.passed())))
 }
 

@@ -18,6 +18,7 @@ use crate::{
     chaos::{Crowd, Folder, SETTLE_WITHIN, Topic, Verdict, checked, say},
     check::{FAULTS_FILE, Window},
     journal::{Clock, Journal},
+    signals::unless_interrupted,
     stage::{Stage, StageOptions, Witness},
 };
 
@@ -79,10 +80,15 @@ struct Act<'a> {
 /// Runs the command; the exit code is 1 when the figure was not reached or a promise was broken.
 ///
 /// # Errors
-/// When servers or nodes cannot be started, or the scenario cannot be played.
+/// When servers or nodes cannot be started, the scenario cannot be played, or it is interrupted.
 pub async fn run(args: FaultsArgs) -> anyhow::Result<ExitCode> {
+    let outcome = Box::pin(unless_interrupted(faults(&args))).await?;
+    Ok(ExitCode::from(u8::from(!outcome.passed())))
+}
+
+async fn faults(args: &FaultsArgs) -> anyhow::Result<Outcome> {
     let folder = Folder::new(args.out.as_deref())?;
-    let setup = args.scenario.setup(&args);
+    let setup = args.scenario.setup(args);
     say(&format!(
         "{}; journals and logs are in {}",
         setup.describe(),
@@ -91,22 +97,21 @@ pub async fn run(args: FaultsArgs) -> anyhow::Result<ExitCode> {
     let options = StageOptions {
         nodes: setup.nodes,
         program: args.node.clone(),
-        settings: settings(&args)?,
+        settings: settings(args)?,
         seed: args.seed,
     };
     let stage = Box::pin(Stage::start(folder.path(), options)).await?;
-    let outcome = Box::pin(play(&args, setup, &stage, folder.path())).await?;
+    let outcome = Box::pin(play(args, setup, &stage, folder.path())).await?;
     std::fs::write(
         folder.path().join("report.json"),
         serde_json::to_string_pretty(&outcome)?,
     )?;
     say(&outcome.to_string());
     drop(stage);
-    let passed = outcome.passed();
-    if let Some(kept) = folder.leave(args.keep || !passed) {
+    if let Some(kept) = folder.leave(args.keep || !outcome.passed()) {
         say(&format!("kept in {}", kept.display()));
     }
-    Ok(ExitCode::from(u8::from(!passed)))
+    Ok(outcome)
 }
 
 fn settings(args: &FaultsArgs) -> anyhow::Result<Vec<(String, String)>> {

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::{
     chaos::{Folder, say},
     report::{self, Report},
-    signals::stop_on_signals,
+    signals::{stop_on_signals, unless_interrupted},
 };
 
 pub(crate) use people::{Crew, People};
@@ -134,17 +134,6 @@ async fn keep(args: &RehearseArgs) -> anyhow::Result<ExitCode> {
     ));
     stop.cancelled().await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What `work` comes to; an error when Ctrl-C or SIGTERM come first, and then nothing of it is left.
-pub(crate) async fn unless_interrupted<T>(
-    work: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    let stop = stop_on_signals()?;
-    tokio::select! {
-        done = work => done,
-        () = stop.cancelled() => anyhow::bail!("interrupted before its end: there is no report"),
-    }
 }
 
 /// Writes the report into a folder, by default one of its own, and tells what came of the run.

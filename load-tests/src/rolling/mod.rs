@@ -13,6 +13,7 @@ use crate::{
     check::{self, Ledger},
     group::{Group, GroupSettings},
     lab::{Postgres, PostgresOptions, Redis},
+    signals::unless_interrupted,
 };
 use people::{Crowd, People};
 use probes::Probes;
@@ -74,9 +75,9 @@ pub struct RollingArgs {
 /// Runs the command with private servers of its own and prints its report; the exit code is 1 when anybody noticed.
 ///
 /// # Errors
-/// When something kept it from being done.
+/// When something kept it from being done, or it is interrupted.
 pub async fn run(args: RollingArgs) -> anyhow::Result<ExitCode> {
-    let report = Box::pin(rolling(&args)).await?;
+    let report = Box::pin(unless_interrupted(rolling(&args))).await?;
     let mut out = std::io::stdout();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
