@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 
 # Where images and containers are kept.
 STORAGE = []
@@ -32,12 +33,25 @@ def store_in(folder):
 
 
 def remove(folder):
-    """Removes what was kept there. A build that was cut off leaves its storage mounted."""
+    """Removes what was kept there. A build that was cut off leaves its storage mounted, and what podman does behind a
+    container that has ended can mount it once more while this goes on."""
+    deadline = time.monotonic() + 20
+    while True:
+        unmount(folder)
+        try:
+            shutil.rmtree(folder)
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def unmount(folder):
     with open("/proc/mounts", encoding="utf-8") as file:
         mounted = [line.split()[1] for line in file]
     for path in sorted((path for path in mounted if path.startswith(folder + "/")), reverse=True):
         subprocess.run(["umount", "--lazy", path])
-    shutil.rmtree(folder)
 
 
 def make():
