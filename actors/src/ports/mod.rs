@@ -5,7 +5,9 @@
 //! implementation must pass.
 
 mod accounts;
+mod append;
 mod bus;
+mod records;
 mod store;
 
 pub use accounts::{
@@ -13,8 +15,10 @@ pub use accounts::{
     CredentialKind, CredentialRecord, Ending, KEEP_CHANGES_MS, Login, MAX_SESSIONS, NewAccount, NewAudit,
     NewCredential, TokenHash,
 };
+pub use append::{Append, Change, Outcome, Refusal};
 pub use bus::{Bus, BusError, BusEvent, HeldLease, Topic};
-pub use store::{
-    Append, Change, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, Refusal,
-    RoomQuery, RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
+pub use records::{
+    EventPage, InviteLink, LoadedRoom, NewRoom, PageRequest, ReadMark, RoomQuery, RoomRecord, RoomToLoad,
+    search_text,
 };
+pub use store::{Store, StoreError, StoreStatus};
