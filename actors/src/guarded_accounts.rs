@@ -33,8 +33,8 @@ impl Accounts for GuardedAccounts {
         guard(CALL_TIMEOUT, self.0.password(id)).await
     }
 
-    async fn is_name_taken(&self, name_keys: &[String]) -> Result<bool, StoreError> {
-        guard(CALL_TIMEOUT, self.0.is_name_taken(name_keys)).await
+    async fn taken_names(&self, name_keys: &[String]) -> Result<Vec<String>, StoreError> {
+        guard(CALL_TIMEOUT, self.0.taken_names(name_keys)).await
     }
 
     async fn accounts(

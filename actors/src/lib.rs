@@ -13,6 +13,7 @@ pub mod conformance;
 pub mod connection;
 mod context;
 mod frame;
+mod gather;
 mod guarded;
 mod guarded_accounts;
 mod heads;

@@ -51,9 +51,12 @@ impl Accounts for MemoryStore {
             .await
     }
 
-    async fn is_name_taken(&self, name_keys: &[String]) -> Result<bool, StoreError> {
-        self.book(|book, _| name_keys.iter().any(|key| book.names.contains_key(key)))
-            .await
+    async fn taken_names(&self, name_keys: &[String]) -> Result<Vec<String>, StoreError> {
+        self.book(|book, _| {
+            let taken = name_keys.iter().filter(|key| book.names.contains_key(*key));
+            taken.cloned().collect()
+        })
+        .await
     }
 
     async fn accounts(

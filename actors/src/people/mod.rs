@@ -90,7 +90,7 @@ impl People {
         } = sources;
         bus.subscribe(Topic::Cluster);
         let people = Self(Arc::new(Inner {
-            lookup: Lookup::new(Arc::clone(&store)),
+            lookup: Lookup::new(&store),
             store,
             bus,
             node,
@@ -138,6 +138,14 @@ impl People {
             cache.insert(kind, *hash, record, Instant::now());
         }
         Ok(Some(user))
+    }
+
+    /// Whether one of a name's keys is an account's, as the store says.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_name_taken(&self, keys: Vec<String>) -> Result<bool, StoreError> {
+        self.0.lookup.is_taken(keys).await
     }
 
     /// Whether the person of this id may not come in.

@@ -251,8 +251,8 @@ pub trait Accounts: Send + Sync + 'static {
     /// The hash of an account's password.
     async fn password(&self, id: &str) -> Result<Option<String>, StoreError>;
 
-    /// Whether one of the name keys is an account's.
-    async fn is_name_taken(&self, name_keys: &[String]) -> Result<bool, StoreError>;
+    /// Those of the name keys that are an account's, in any order.
+    async fn taken_names(&self, name_keys: &[String]) -> Result<Vec<String>, StoreError>;
 
     /// Accounts in the order of their first name keys, those behind that of the account `after`, at most `limit`.
     /// `search`: only those whose first name key has it somewhere.

@@ -88,7 +88,7 @@ pub fn search_text(name: &RoomName, title: &str) -> String {
 }
 
 /// A room to be read with what a node needs to serve it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RoomToLoad {
     /// Which.
     pub name: RoomName,

@@ -178,8 +178,7 @@ impl Authenticator {
     }
 
     async fn new_guest(&self, name: &str) -> Result<Authenticated, Refused> {
-        let keys = names::keys(name);
-        let taken = self.0.people.store().is_name_taken(&keys).await;
+        let taken = self.0.people.is_name_taken(names::keys(name)).await;
         if taken.map_err(unavailable)? {
             return Err(Refused::GuestName);
         }

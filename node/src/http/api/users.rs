@@ -94,8 +94,7 @@ pub(super) async fn sign_up(visitor: Visitor, Body(body): Body<Entry>) -> Result
     let people = visitor.serving.system.people();
     // Looked at first because a hash is expensive; decided when the account is made.
     if people
-        .store()
-        .is_name_taken(&name.keys)
+        .is_name_taken(name.keys.clone())
         .await
         .map_err(store_problem)?
     {

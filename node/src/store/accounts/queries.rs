@@ -106,18 +106,17 @@ impl Accounts for Adapter {
         Ok(password.flatten())
     }
 
-    async fn is_name_taken(&self, name_keys: &[String]) -> Result<bool, StoreError> {
+    async fn taken_names(&self, name_keys: &[String]) -> Result<Vec<String>, StoreError> {
         let sql = concat!(
-            "SELECT count(*) FROM name_keys WHERE name_key IN (",
+            "SELECT name_key FROM name_keys WHERE name_key IN (",
             texts!("$1"),
             ")"
         );
-        let count: i64 = sqlx::query_scalar(sql)
+        sqlx::query_scalar(sql)
             .bind(json(name_keys)?)
-            .fetch_one(reader(self))
+            .fetch_all(reader(self))
             .await
-            .map_err(classify)?;
-        Ok(count > 0)
+            .map_err(classify)
     }
 
     async fn accounts(

@@ -1,0 +1,244 @@
+//! Questions to the store, many in one query: when a fleet comes at once, everybody's are asked for.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    hash::Hash,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until, timeout},
+};
+
+use crate::{pace::Pace, ports::StoreError};
+
+/// A query that takes longer holds up nobody else: the next begins beside it. The store answers each in time, so that
+/// there are never more than a few.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Asks the store all of these at once; the answers are in the order of the questions.
+type Ask<Q, A> =
+    dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, StoreError>> + Send>> + Send + Sync;
+
+/// A node's one asker of a kind of question. Every question is answered by a query that began after it was asked, so that
+/// the answer includes all that was committed before; the same question of many is asked once. Cheap to clone.
+pub(crate) struct Gather<Q, A> {
+    at_once: usize,
+    ask: Arc<Ask<Q, A>>,
+    waiting: Arc<Mutex<Waiting<Q, A>>>,
+}
+
+/// Bounded by those who ask, each of whom asks once at a time.
+struct Waiting<Q, A> {
+    questions: VecDeque<(Q, Asker<A>)>,
+    asking: bool,
+}
+
+/// Whom to answer; `None`: nobody.
+type Asker<A> = Option<oneshot::Sender<Result<A, StoreError>>>;
+
+/// Questions with those who ask them.
+type Batch<Q, A> = HashMap<Q, Vec<Asker<A>>>;
+
+impl<Q, A> Gather<Q, A>
+where
+    Q: Clone + Eq + Hash + Send + 'static,
+    A: Clone + Send + 'static,
+{
+    /// `ask` is called with at most `at_once` questions, no two the same.
+    pub(crate) fn new<F>(at_once: usize, ask: impl Fn(Vec<Q>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    {
+        Self {
+            at_once,
+            ask: Arc::new(move |questions| Box::pin(ask(questions))),
+            waiting: Arc::new(Mutex::new(Waiting {
+                questions: VecDeque::new(),
+                asking: false,
+            })),
+        }
+    }
+
+    /// The answer. Cancel safe: a question that nobody waits for any more is not asked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn ask(&self, question: Q) -> Result<A, StoreError> {
+        let (asker, answer) = oneshot::channel();
+        self.add(question, Some(asker));
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Down("the query was broken off".to_owned())))
+    }
+
+    /// Asks for the sake of asking. Should the store fail, nobody knows.
+    pub(crate) fn tell(&self, question: Q) {
+        self.add(question, None);
+    }
+
+    fn add(&self, question: Q, asker: Asker<A>) {
+        let mut waiting = self.waiting.lock();
+        waiting.questions.push_back((question, asker));
+        if !waiting.asking {
+            waiting.asking = true;
+            tokio::spawn(self.clone().run());
+        }
+    }
+
+    async fn run(self) {
+        let mut pace = Pace::new();
+        while let Some((asked, batch)) = self.take() {
+            let next = Instant::now() + pace.next(asked);
+            let answering = tokio::spawn(self.clone().answer(batch));
+            // Ended or not, there are others.
+            let _ = timeout(PATIENCE, answering).await;
+            sleep_until(next).await;
+        }
+    }
+
+    /// The next questions, those that wait for longest first, and how many ask them.
+    fn take(&self) -> Option<(usize, Batch<Q, A>)> {
+        let mut waiting = self.waiting.lock();
+        let mut asked = 0;
+        let mut batch: Batch<Q, A> = HashMap::new();
+        while let Some((question, asker)) = waiting.questions.pop_front() {
+            // Who asked may have gone.
+            if asker.as_ref().is_some_and(oneshot::Sender::is_closed) {
+                continue;
+            }
+            if batch.len() == self.at_once && !batch.contains_key(&question) {
+                waiting.questions.push_front((question, asker));
+                break;
+            }
+            batch.entry(question).or_default().push(asker);
+            asked += 1;
+        }
+        waiting.asking = asked > 0;
+        waiting.asking.then_some((asked, batch))
+    }
+
+    async fn answer(self, batch: Batch<Q, A>) {
+        let (questions, askers): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
+        let answers = match (self.ask)(questions).await {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error); askers.len()],
+        };
+        for (askers, answer) in askers.into_iter().zip(answers) {
+            let mut askers = askers.into_iter().flatten();
+            let last = askers.next_back();
+            for asker in askers {
+                let _ = asker.send(answer.clone());
+            }
+            last.map(|asker| asker.send(answer));
+        }
+    }
+}
+
+impl<Q, A> Clone for Gather<Q, A> {
+    fn clone(&self) -> Self {
+        Self {
+            at_once: self.at_once,
+            ask: Arc::clone(&self.ask),
+            waiting: Arc::clone(&self.waiting),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering::SeqCst},
+        task::Poll,
+    };
+
+    use futures_util::{future::join_all, poll};
+
+    use super::*;
+
+    type Asked = Arc<Mutex<Vec<Vec<u32>>>>;
+
+    /// Answers twice the number; keeps what is asked.
+    fn doubling(at_once: usize) -> (Gather<u32, u32>, Asked) {
+        let asked = Asked::default();
+        let kept = Arc::clone(&asked);
+        let gather = Gather::new(at_once, move |numbers: Vec<u32>| {
+            let answers = numbers.iter().map(|number| number * 2).collect();
+            kept.lock().push(numbers);
+            async { Ok(answers) }
+        });
+        (gather, asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_gets_the_answer_to_their_question_and_the_same_is_asked_once() {
+        let (gather, asked) = doubling(10);
+        let questions = (0..1_000).map(|n| n % 25);
+        let answers = join_all(questions.clone().map(|n| gather.ask(n))).await;
+        for (n, answer) in questions.zip(answers) {
+            assert_eq!(answer.unwrap(), n * 2);
+        }
+        let asked = asked.lock();
+        assert!(asked.iter().all(|numbers| numbers.len() <= 10), "{asked:?}");
+        let mut first: Vec<u32> = asked[0].clone();
+        first.sort_unstable();
+        assert_eq!(first, (0..10).collect::<Vec<_>>(), "who came first is first");
+        // What came again behind a full query had to wait for the next.
+        assert!(asked.len() <= 100, "{asked:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_waits_for_is_not_asked_but_what_is_told_is() {
+        let (gather, asked) = doubling(10);
+        {
+            let mut given_up = std::pin::pin!(gather.ask(1));
+            assert!(matches!(poll!(&mut given_up), Poll::Pending));
+        }
+        gather.tell(2);
+        assert_eq!(gather.ask(3).await.unwrap(), 6);
+        let mut asked = asked.lock().concat();
+        asked.sort_unstable();
+        assert_eq!(asked, [2, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_that_hangs_holds_up_those_behind_it_for_a_second() {
+        let hung = AtomicBool::new(false);
+        let gather: Gather<u32, u32> = Gather::new(1, move |numbers: Vec<u32>| {
+            let first = !hung.swap(true, SeqCst);
+            async move {
+                if first {
+                    std::future::pending::<()>().await;
+                }
+                Ok(numbers)
+            }
+        });
+        let begun = Instant::now();
+        let mut first = std::pin::pin!(gather.ask(1));
+        assert!(matches!(poll!(&mut first), Poll::Pending));
+        assert_eq!(gather.ask(2).await.unwrap(), 2);
+        assert!(
+            begun.elapsed() <= PATIENCE + Duration::from_millis(50),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert!(
+            matches!(poll!(&mut first), Poll::Pending),
+            "it is not given up here"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_everybodys() {
+        let gather: Gather<u32, u32> =
+            Gather::new(10, |_| async { Err(StoreError::Down("gone".to_owned())) });
+        for answer in join_all((0..3).map(|n| gather.ask(n))).await {
+            assert!(matches!(answer, Err(StoreError::Down(_))));
+        }
+    }
+}
