@@ -26,7 +26,8 @@ type Ask<Q, A> =
     dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, StoreError>> + Send>> + Send + Sync;
 
 /// A node's one asker of a kind of question. Every question is answered by a query that began after it was asked, so that
-/// the answer includes all that was committed before; the same question of many is asked once. Cheap to clone.
+/// the answer includes all that was committed before; the same question of many is asked once. The order is that in which
+/// they came, so that a simulation can be repeated. Cheap to clone.
 pub(crate) struct Gather<Q, A> {
     at_once: usize,
     ask: Arc<Ask<Q, A>>,
@@ -42,8 +43,8 @@ struct Waiting<Q, A> {
 /// Whom to answer; `None`: nobody.
 type Asker<A> = Option<oneshot::Sender<Result<A, StoreError>>>;
 
-/// Questions with those who ask them.
-type Batch<Q, A> = HashMap<Q, Vec<Asker<A>>>;
+/// Questions, and who asks each; in the order in which they came.
+type Batch<Q, A> = (Vec<Q>, Vec<Vec<Asker<A>>>);
 
 impl<Q, A> Gather<Q, A>
 where
@@ -93,7 +94,8 @@ where
 
     async fn run(self) {
         let mut pace = Pace::new();
-        while let Some((asked, batch)) = self.take() {
+        while let Some(batch) = self.take() {
+            let asked = batch.1.iter().map(Vec::len).sum();
             let next = Instant::now() + pace.next(asked);
             let answering = tokio::spawn(self.clone().answer(batch));
             // Ended or not, there are others.
@@ -102,29 +104,32 @@ where
         }
     }
 
-    /// The next questions, those that wait for longest first, and how many ask them.
-    fn take(&self) -> Option<(usize, Batch<Q, A>)> {
+    /// The next questions, those that wait for longest first.
+    fn take(&self) -> Option<Batch<Q, A>> {
         let mut waiting = self.waiting.lock();
-        let mut asked = 0;
-        let mut batch: Batch<Q, A> = HashMap::new();
+        let (mut questions, mut askers) = Batch::default();
+        let mut places: HashMap<Q, usize> = HashMap::new();
         while let Some((question, asker)) = waiting.questions.pop_front() {
             // Who asked may have gone.
             if asker.as_ref().is_some_and(oneshot::Sender::is_closed) {
                 continue;
             }
-            if batch.len() == self.at_once && !batch.contains_key(&question) {
+            if let Some(place) = places.get(&question) {
+                askers[*place].push(asker);
+            } else if questions.len() < self.at_once {
+                places.insert(question.clone(), questions.len());
+                questions.push(question);
+                askers.push(vec![asker]);
+            } else {
                 waiting.questions.push_front((question, asker));
                 break;
             }
-            batch.entry(question).or_default().push(asker);
-            asked += 1;
         }
-        waiting.asking = asked > 0;
-        waiting.asking.then_some((asked, batch))
+        waiting.asking = !questions.is_empty();
+        waiting.asking.then_some((questions, askers))
     }
 
-    async fn answer(self, batch: Batch<Q, A>) {
-        let (questions, askers): (Vec<Q>, Vec<_>) = batch.into_iter().unzip();
+    async fn answer(self, (questions, askers): Batch<Q, A>) {
         let answers = match (self.ask)(questions).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error); askers.len()],
@@ -185,9 +190,7 @@ mod tests {
         }
         let asked = asked.lock();
         assert!(asked.iter().all(|numbers| numbers.len() <= 10), "{asked:?}");
-        let mut first: Vec<u32> = asked[0].clone();
-        first.sort_unstable();
-        assert_eq!(first, (0..10).collect::<Vec<_>>(), "who came first is first");
+        assert_eq!(asked[0], (0..10).collect::<Vec<_>>(), "who came first is first");
         // What came again behind a full query had to wait for the next.
         assert!(asked.len() <= 100, "{asked:?}");
     }
@@ -201,9 +204,7 @@ mod tests {
         }
         gather.tell(2);
         assert_eq!(gather.ask(3).await.unwrap(), 6);
-        let mut asked = asked.lock().concat();
-        asked.sort_unstable();
-        assert_eq!(asked, [2, 3]);
+        assert_eq!(asked.lock().concat(), [2, 3]);
     }
 
     #[tokio::test(start_paused = true)]

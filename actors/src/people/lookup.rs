@@ -67,9 +67,8 @@ impl Lookup {
 }
 
 async fn are_taken(store: Arc<dyn Accounts>, names: Vec<Vec<String>>) -> Result<Vec<bool>, StoreError> {
-    let keys: HashSet<&String> = names.iter().flatten().collect();
-    let keys: Vec<String> = keys.into_iter().cloned().collect();
-    let taken: HashSet<String> = store.taken_names(&keys).await?.into_iter().collect();
+    let taken = store.taken_names(&names.concat()).await?;
+    let taken: HashSet<String> = taken.into_iter().collect();
     Ok(names
         .iter()
         .map(|keys| keys.iter().any(|key| taken.contains(key)))
