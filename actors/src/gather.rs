@@ -1,13 +1,6 @@
 //! Questions to the store, many in one query: when a fleet comes at once, everybody's are asked for.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    future::Future,
-    hash::Hash,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, hash::Hash, pin::Pin, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -15,28 +8,30 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{pace::Pace, ports::StoreError};
+use crate::{guarded::CALL_TIMEOUT, pace::Pace, ports::StoreError};
 
-/// A query that takes longer holds up nobody else: the next begins beside it. The store answers each in time, so that
-/// there are never more than a few.
+/// A query that takes longer holds up nobody else: the next begins beside it. The store answers each within
+/// [`CALL_TIMEOUT`], so that there are never more than eight.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What is told while so many questions wait is lost.
+const MOST_TOLD: usize = 10_000;
 
 /// Asks the store all of these at once; the answers are in the order of the questions.
 type Ask<Q, A> =
     dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, StoreError>> + Send>> + Send + Sync;
 
 /// A node's one asker of a kind of question. Every question is answered by a query that began after it was asked, so that
-/// the answer includes all that was committed before; the same question of many is asked once. The order is that in which
-/// they came, so that a simulation can be repeated. Cheap to clone.
+/// the answer includes all that was committed before; those who ask the same meanwhile share a query. Questions go out in
+/// the order in which they came, so that a simulation can be repeated. Cheap to clone.
 pub(crate) struct Gather<Q, A> {
     at_once: usize,
     ask: Arc<Ask<Q, A>>,
     waiting: Arc<Mutex<Waiting<Q, A>>>,
 }
 
-/// Bounded by those who ask, each of whom asks once at a time.
+/// Bounded by those who ask, each of whom asks once at a time, and by [`MOST_TOLD`].
 struct Waiting<Q, A> {
-    questions: VecDeque<(Q, Asker<A>)>,
+    questions: Vec<(Q, Asker<A>)>,
     asking: bool,
 }
 
@@ -60,32 +55,36 @@ where
             at_once,
             ask: Arc::new(move |questions| Box::pin(ask(questions))),
             waiting: Arc::new(Mutex::new(Waiting {
-                questions: VecDeque::new(),
+                questions: Vec::new(),
                 asking: false,
             })),
         }
     }
 
-    /// The answer. Cancel safe: a question that nobody waits for any more is not asked.
+    /// The answer, within [`CALL_TIMEOUT`]. Cancel safe: a question that nobody waits for any more is not asked.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or is late.
     pub(crate) async fn ask(&self, question: Q) -> Result<A, StoreError> {
         let (asker, answer) = oneshot::channel();
         self.add(question, Some(asker));
-        answer
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Down("the query was broken off".to_owned())))
+        match timeout(CALL_TIMEOUT, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Down("the query was broken off".to_owned())),
+            Err(_) => Err(StoreError::Timeout(format!("no answer within {CALL_TIMEOUT:?}"))),
+        }
     }
 
-    /// Asks for the sake of asking. Should the store fail, nobody knows.
+    /// Asks for the sake of asking. Should the store fail, or too many wait, nobody knows.
     pub(crate) fn tell(&self, question: Q) {
-        self.add(question, None);
+        if self.waiting.lock().questions.len() < MOST_TOLD {
+            self.add(question, None);
+        }
     }
 
     fn add(&self, question: Q, asker: Asker<A>) {
         let mut waiting = self.waiting.lock();
-        waiting.questions.push_back((question, asker));
+        waiting.questions.push((question, asker));
         if !waiting.asking {
             waiting.asking = true;
             tokio::spawn(self.clone().run());
@@ -109,7 +108,7 @@ where
         let mut waiting = self.waiting.lock();
         let (mut questions, mut askers) = Batch::default();
         let mut places: HashMap<Q, usize> = HashMap::new();
-        while let Some((question, asker)) = waiting.questions.pop_front() {
+        for (question, asker) in std::mem::take(&mut waiting.questions) {
             // Who asked may have gone.
             if asker.as_ref().is_some_and(oneshot::Sender::is_closed) {
                 continue;
@@ -121,8 +120,7 @@ where
                 questions.push(question);
                 askers.push(vec![asker]);
             } else {
-                waiting.questions.push_front((question, asker));
-                break;
+                waiting.questions.push((question, asker));
             }
         }
         waiting.asking = !questions.is_empty();
@@ -191,8 +189,8 @@ mod tests {
         let asked = asked.lock();
         assert!(asked.iter().all(|numbers| numbers.len() <= 10), "{asked:?}");
         assert_eq!(asked[0], (0..10).collect::<Vec<_>>(), "who came first is first");
-        // What came again behind a full query had to wait for the next.
-        assert!(asked.len() <= 100, "{asked:?}");
+        // A thousand do not always ask in one go.
+        assert!(asked.concat().len() <= 3 * 25, "{asked:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -232,6 +230,20 @@ mod tests {
             matches!(poll!(&mut first), Poll::Pending),
             "it is not given up here"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_longer_than_a_call_may_take() {
+        let gather: Gather<u32, u32> = Gather::new(1, |_| std::future::pending());
+        let begun = Instant::now();
+        let answers = join_all((0..100).map(|n| gather.ask(n))).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| matches!(answer, Err(StoreError::Timeout(_)))),
+            "{answers:?}"
+        );
+        assert_eq!(begun.elapsed().as_secs(), CALL_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

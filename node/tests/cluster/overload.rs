@@ -253,11 +253,18 @@ async fn a_crowd_of_new_guests_reads_little() {
     assert_eq!(served.len(), GUESTS - TAKEN.len());
     let read = reads(&cluster.stores[0]) - before;
     println!("{read} reads for {GUESTS} guests in {took:?}");
-    // Ten look-ups of names until it counts as a storm and five a second then, besides what a node asks anyway.
-    let most = 10.0 + 15.0 * (took.as_secs_f64() + 1.0);
+    // Ten look-ups of names until it counts as a storm and five a second then, besides what a node asks anyway. Guests whom a
+    // slow machine brings one by one are no storm.
+    let took = took.as_secs_f64();
+    let stormy = GUESTS as f64 / took > 300.0;
+    let most = if stormy {
+        10.0 + 15.0 * (took + 1.0)
+    } else {
+        GUESTS as f64
+    };
     assert!(
         (read as f64) < most,
-        "{read} reads in {took:?}, where {most} are enough"
+        "{read} reads in {took} s, where {most} are enough"
     );
 }
 
