@@ -82,6 +82,11 @@ where
         }
     }
 
+    /// How many questions wait for a query.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.lock().questions.len()
+    }
+
     fn add(&self, question: Q, asker: Asker<A>) {
         let mut waiting = self.waiting.lock();
         waiting.questions.push((question, asker));
@@ -95,11 +100,15 @@ where
         let mut pace = Pace::new();
         while let Some(batch) = self.take() {
             let asked = batch.1.iter().map(Vec::len).sum();
+            let is_full = batch.0.len() == self.at_once;
             let next = Instant::now() + pace.next(asked);
             let answering = tokio::spawn(self.clone().answer(batch));
             // Ended or not, there are others.
             let _ = timeout(PATIENCE, answering).await;
-            sleep_until(next).await;
+            // Who did not get into a full query gains nothing by waiting for others.
+            if !is_full {
+                sleep_until(next).await;
+            }
         }
     }
 
@@ -203,6 +212,15 @@ mod tests {
         gather.tell(2);
         assert_eq!(gather.ask(3).await.unwrap(), 6);
         assert_eq!(asked.lock().concat(), [2, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn full_queries_follow_each_other_at_once() {
+        let (gather, asked) = doubling(10);
+        let begun = Instant::now();
+        join_all((0..1_000).map(|n| gather.ask(n))).await;
+        assert_eq!(asked.lock().len(), 100);
+        assert!(begun.elapsed().is_zero(), "{:?}", begun.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -57,12 +57,12 @@ impl Store for Guarded {
         guard(APPEND_TIMEOUT, self.0.append(batch)).await
     }
 
-    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.room(name)).await
+    async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+        guard(CALL_TIMEOUT, self.0.records(names)).await
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
-        guard(CALL_TIMEOUT, self.0.create_room(room)).await
+    async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
+        guard(CALL_TIMEOUT, self.0.create_rooms(rooms)).await
     }
 
     async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {

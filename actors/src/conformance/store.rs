@@ -93,7 +93,8 @@ macro_rules! store_conformance {
             }
             rooms {
                 a_room_is_made_once
-                concurrent_nodes_make_one_room
+                many_rooms_are_made_at_once
+                concurrent_nodes_make_each_room_once
                 rooms_come_in_the_order_of_their_names
                 heads_come_in_the_order_asked_for
                 a_record_follows_its_head

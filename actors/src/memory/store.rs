@@ -33,8 +33,8 @@ pub struct MemoryStore {
 #[allow(missing_docs, reason = "the names are those of the methods")]
 pub enum Call {
     Append,
-    Room,
-    CreateRoom,
+    Records,
+    CreateRooms,
     Rooms,
     Members,
     Invites,
@@ -221,6 +221,21 @@ impl Data {
         outcomes
     }
 
+    fn create(&mut self, room: &NewRoom) -> (RoomRecord, bool) {
+        let now_ms = self.now_ms();
+        let made = !self.rooms.contains_key(&room.name);
+        if made {
+            for audit in room.first_entries().iter().filter_map(Append::audit) {
+                self.accounts.record(&audit, now_ms);
+            }
+        }
+        let log = self
+            .rooms
+            .entry(room.name.clone())
+            .or_insert_with(|| RoomLog::new(room, now_ms));
+        (log.record().clone(), made)
+    }
+
     fn load(&self, room: &RoomToLoad, recent: PageRequest) -> Option<LoadedRoom> {
         let log = self.rooms.get(&room.name)?;
         let recent = if room.wants_events(log.record()) {
@@ -256,27 +271,17 @@ impl Store for MemoryStore {
         self.call(Call::Append, |data| data.append(batch)).await
     }
 
-    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        self.call(Call::Room, |data| {
-            data.rooms.get(name).map(|log| log.record().clone())
+    async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+        self.call(Call::Records, |data| {
+            let record = |name| data.rooms.get(name).map(|log| log.record().clone());
+            names.iter().map(record).collect()
         })
         .await
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
-        self.call(Call::CreateRoom, |data| {
-            let now_ms = data.now_ms();
-            let made = !data.rooms.contains_key(&room.name);
-            if made {
-                for audit in room.first_entries().iter().filter_map(Append::audit) {
-                    data.accounts.record(&audit, now_ms);
-                }
-            }
-            let log = data
-                .rooms
-                .entry(room.name.clone())
-                .or_insert_with(|| RoomLog::new(room, now_ms));
-            (log.record().clone(), made)
+    async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
+        self.call(Call::CreateRooms, |data| {
+            rooms.iter().map(|room| data.create(room)).collect()
         })
         .await
     }

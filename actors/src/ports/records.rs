@@ -114,6 +114,17 @@ pub struct LoadedRoom {
     pub members: Vec<Membership>,
 }
 
+impl LoadedRoom {
+    /// A room without events and members.
+    pub fn new(record: RoomRecord) -> Self {
+        Self {
+            record,
+            recent: EventPage::default(),
+            members: Vec::new(),
+        }
+    }
+}
+
 /// A link by which people become members of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InviteLink {

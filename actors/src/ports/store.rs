@@ -28,12 +28,24 @@ pub trait Store: Send + Sync + 'static {
     /// have been.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError>;
 
-    /// The room of that name.
-    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError>;
+    /// The rooms of these names, in the order asked for, in one query.
+    async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError>;
 
-    /// Makes the room, or returns the one that is there already, unchanged; and whether it was made. Safe when several
-    /// nodes do it at once.
-    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError>;
+    /// [`Self::records`] for one.
+    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
+        Ok(self.records(std::slice::from_ref(name)).await?.pop().flatten())
+    }
+
+    /// Makes those rooms that are not there, in one transaction; each with its first entries. Returns all of them in the
+    /// order asked for, those that were there already unchanged, and whether each was made. No two may have one name.
+    /// Safe when several nodes do it at once.
+    async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError>;
+
+    /// [`Self::create_rooms`] for one.
+    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
+        let made = self.create_rooms(std::slice::from_ref(room)).await?.pop();
+        made.ok_or_else(|| StoreError::Internal(format!("room {} was asked for and not returned", room.name)))
+    }
 
     /// Rooms in the order of their names.
     async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError>;

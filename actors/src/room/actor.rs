@@ -20,7 +20,7 @@ use crate::{
     context::{Context, User},
     outbox::Outbox,
     persistence::{Budget, Committed},
-    ports::{Change, EventPage, LoadedRoom, NewRoom, RoomToLoad, StoreError},
+    ports::{Change, EventPage, LoadedRoom, RoomToLoad, StoreError},
 };
 
 /// How long a room that nobody is in goes by what it last read of rights.
@@ -312,7 +312,7 @@ impl RoomActor {
         let reading = fastrand::u64(..);
         let create = in_time.iter().any(wants_creation);
         tokio::spawn(async move {
-            let result = load(&context, &room, create).await;
+            let result = context.loader.load(&room, create).await;
             let _ = myself.cast(RoomMsg::Loaded { reading, result });
         });
         let late = Vec::new();
@@ -465,30 +465,4 @@ fn refuse_answer(answer: Answer, name: &protocol::RoomName, error: Option<&Store
         // As of a room that is there and may not be seen.
         None => super::commands::deny(answer, protocol::ErrorCode::NotFound, name),
     }
-}
-
-async fn load(
-    context: &Context,
-    room: &RoomToLoad,
-    create: bool,
-) -> Result<Option<Box<LoadedRoom>>, StoreError> {
-    if let Some(loaded) = context.loader.load(room).await? {
-        return Ok(Some(loaded));
-    }
-    if !create {
-        return Ok(None);
-    }
-    let (record, made) = context
-        .store
-        .create_room(&NewRoom::public(room.name.clone()))
-        .await?;
-    if !made {
-        // Somebody else did, maybe with members.
-        return context.loader.load(room).await;
-    }
-    Ok(Some(Box::new(LoadedRoom {
-        record,
-        recent: EventPage::default(),
-        members: Vec::new(),
-    })))
 }

@@ -65,11 +65,39 @@ async fn rooms_that_are_opened_at_once_are_read_together() {
     for (_, client) in &mut rooms {
         client.shown(1).await;
     }
-    let readings = store.calls(Call::LoadRooms);
-    assert!(readings <= 6, "{readings} readings of {ROOMS} rooms");
-    for call in [Call::Room, Call::Members, Call::Page] {
+    let readings = store.calls(Call::LoadRooms) + store.calls(Call::Records);
+    assert!(readings <= 8, "{readings} readings of {ROOMS} rooms");
+    for call in [Call::Members, Call::Page] {
         assert_eq!(store.calls(call), 0, "{call:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_in_rooms_that_nobody_made_keeps_nobody_waiting_who_reads() {
+    const ROOMS: usize = 1_500;
+    let store = MemoryStore::new();
+    let system = node(&store).await;
+    let mut rooms = rooms(&system, &store, 100).await;
+    let mut new = Vec::new();
+    for n in 0..ROOMS {
+        let name = RoomName::new(&format!("new{n}")).unwrap();
+        new.push((name, Client::connect(&system, &format!("n{n}")).await));
+    }
+    store.set_delay(Duration::from_millis(20), Duration::from_millis(20));
+    let kinds = [Call::LoadRooms, Call::Records, Call::CreateRooms];
+    let before = kinds.map(|call| store.calls(call));
+    let since = Instant::now();
+    for (name, client) in &mut new {
+        client.post_join(name.clone(), 0).await;
+    }
+    assert_eq!(open_all(&mut rooms).await, vec![Ok(1); 100]);
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+    for (call, before) in kinds.into_iter().zip(before) {
+        let calls = store.calls(call) - before;
+        assert!((1..=10).contains(&calls), "{call:?}: {calls}");
+    }
+    // Each is there now, and once.
+    assert_eq!(open_all(&mut new).await, vec![Ok(0); ROOMS]);
 }
 
 #[tokio::test(start_paused = true)]

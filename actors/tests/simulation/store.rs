@@ -197,12 +197,12 @@ impl Store for SimStore {
         result
     }
 
-    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        self.call("room", self.inner.room(name)).await
+    async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+        self.call("records", self.inner.records(names)).await
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
-        self.call("create_room", self.inner.create_room(room)).await
+    async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
+        self.call("create_rooms", self.inner.create_rooms(rooms)).await
     }
 
     async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {

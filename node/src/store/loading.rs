@@ -1,6 +1,6 @@
 //! Reads many rooms at once: three statements, whatever their number.
 
-use actors::ports::{LoadedRoom, PageRequest, RoomRecord, RoomToLoad, StoreError};
+use actors::ports::{LoadedRoom, NewRoom, PageRequest, RoomRecord, RoomToLoad, StoreError};
 use sqlx::{PgPool, SqlitePool};
 
 use super::{
@@ -16,6 +16,59 @@ struct Placed<T> {
     row: T,
 }
 
+/// The record of each room of these names, in the order asked for.
+pub(super) async fn records_from_postgres(
+    executor: impl sqlx::PgExecutor<'_>,
+    names: &[&str],
+) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+    let sql = "SELECT place - 1 AS place, rooms.name, title, topic, visibility, archived, slow_mode, head, created_at
+               FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
+               JOIN rooms ON rooms.name = asked.name COLLATE \"C\"";
+    let rows = sqlx::query_as(sql)
+        .bind(names)
+        .fetch_all(executor)
+        .await
+        .map_err(classify)?;
+    in_place(names.len(), rows)
+}
+
+/// As [`records_from_postgres`].
+pub(super) async fn records_from_sqlite(
+    executor: impl sqlx::SqliteExecutor<'_>,
+    names: &[&str],
+) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+    let sql =
+        "SELECT asked.key AS place, name, title, topic, visibility, archived, slow_mode, head, created_at
+               FROM json_each(?) AS asked CROSS JOIN rooms ON rooms.name = asked.value";
+    let rows = sqlx::query_as(sql)
+        .bind(json(names)?)
+        .fetch_all(executor)
+        .await
+        .map_err(classify)?;
+    in_place(names.len(), rows)
+}
+
+fn in_place(count: usize, rows: Vec<Placed<RoomRow>>) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+    let mut records = vec![None; count];
+    for Placed { place, row } in rows {
+        *at(&mut records, place)? = Some(RoomRecord::try_from(row)?);
+    }
+    Ok(records)
+}
+
+/// What the store answers to the making of rooms: each one's record, and whether it was made.
+pub(super) fn created(
+    rooms: &[NewRoom],
+    records: Vec<Option<RoomRecord>>,
+    made: Vec<bool>,
+) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
+    let gone =
+        |room: &NewRoom| StoreError::Internal(format!("room {} is gone right after it was made", room.name));
+    let each = rooms.iter().zip(records).zip(made);
+    each.map(|((room, record), made)| Ok((record.ok_or_else(|| gone(room))?, made)))
+        .collect()
+}
+
 /// The record of each room, then its newest events, then its members, over one connection.
 ///
 /// Of the events no more is read than a page's bytes and two rows: the row of the last event that a page has, and of the
@@ -26,15 +79,7 @@ pub(super) async fn from_postgres(
     recent: PageRequest,
 ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
     let mut connection = Box::pin(pool.acquire()).await.map_err(classify)?;
-    let sql = "SELECT place - 1 AS place, rooms.name, title, topic, visibility, archived, slow_mode, head, created_at
-               FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
-               JOIN rooms ON rooms.name = asked.name COLLATE \"C\"";
-    let records = sqlx::query_as(sql)
-        .bind(names(rooms))
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(classify)?;
-    let mut loading = Loading::new(rooms, records)?;
+    let mut loading = Loading::new(records_from_postgres(&mut *connection, &names(rooms)).await?);
     if let Some(names) = loading.with_events(rooms) {
         let sql = "SELECT place - 1 AS place, counted.*
                    FROM unnest($1::text[]) WITH ORDINALITY AS asked (name, place)
@@ -74,19 +119,8 @@ pub(super) async fn from_sqlite(
     rooms: &[RoomToLoad],
     recent: PageRequest,
 ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
-    let json = |names: Vec<&str>| {
-        serde_json::to_string(&names).map_err(|error| StoreError::Internal(error.to_string()))
-    };
     let mut connection = Box::pin(pool.acquire()).await.map_err(classify)?;
-    let sql =
-        "SELECT asked.key AS place, name, title, topic, visibility, archived, slow_mode, head, created_at
-               FROM json_each(?) AS asked CROSS JOIN rooms ON rooms.name = asked.value";
-    let records = sqlx::query_as(sql)
-        .bind(json(names(rooms))?)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(classify)?;
-    let mut loading = Loading::new(rooms, records)?;
+    let mut loading = Loading::new(records_from_sqlite(&mut *connection, &names(rooms)).await?);
     if let Some(names) = loading.with_events(rooms) {
         let sql = "SELECT * FROM (
                        SELECT asked.key AS place, events.*, sum(length(CAST(text AS BLOB))) OVER (
@@ -96,7 +130,7 @@ pub(super) async fn from_sqlite(
                        CROSS JOIN events ON room = rooms.name AND seq > rooms.head - ?2)
                    WHERE coalesce(bytes_before, 0) <= ?3 ORDER BY place, seq DESC";
         let rows = sqlx::query_as(sql)
-            .bind(json(names)?)
+            .bind(json(&names)?)
             .bind(rows_to_read(&recent))
             .bind(signed(recent.max_bytes as u64))
             .fetch_all(&mut *connection)
@@ -109,7 +143,7 @@ pub(super) async fn from_sqlite(
                    FROM json_each(?) AS asked CROSS JOIN members ON room = asked.value
                    ORDER BY asked.key, user_id";
         let rows = sqlx::query_as(sql)
-            .bind(json(names)?)
+            .bind(json(&names)?)
             .fetch_all(&mut *connection)
             .await
             .map_err(classify)?;
@@ -122,22 +156,23 @@ fn names(rooms: &[RoomToLoad]) -> Vec<&str> {
     rooms.iter().map(|room| room.name.as_str()).collect()
 }
 
+fn json(names: &[&str]) -> Result<String, StoreError> {
+    serde_json::to_string(names).map_err(|error| StoreError::Internal(error.to_string()))
+}
+
 /// What was read so far, in the order asked for.
 struct Loading {
     rooms: Vec<Option<LoadedRoom>>,
 }
 
 impl Loading {
-    fn new(asked: &[RoomToLoad], records: Vec<Placed<RoomRow>>) -> Result<Self, StoreError> {
-        let mut rooms = vec![None; asked.len()];
-        for Placed { place, row } in records {
-            *at(&mut rooms, place)? = Some(LoadedRoom {
-                record: RoomRecord::try_from(row)?,
-                recent: Default::default(),
-                members: Vec::new(),
-            });
+    fn new(records: Vec<Option<RoomRecord>>) -> Self {
+        Self {
+            rooms: records
+                .into_iter()
+                .map(|record| record.map(LoadedRoom::new))
+                .collect(),
         }
-        Ok(Self { rooms })
     }
 
     /// The names of the rooms that there are, each at its place; `None` if there is none.

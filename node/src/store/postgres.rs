@@ -1,6 +1,6 @@
 //! The store on Postgres. What must be one step is one PL/pgSQL function (`migrations/postgres`).
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use actors::{
     ports::{
@@ -208,38 +208,54 @@ impl Store for PostgresStore {
             })
     }
 
-    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms WHERE name = $1";
-        let row: Option<RoomRow> = sqlx::query_as(sql)
-            .bind(name.as_str())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(classify)?;
-        row.map(RoomRecord::try_from).transpose()
+    async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+        let names: Vec<&str> = names.iter().map(RoomName::as_str).collect();
+        loading::records_from_postgres(&self.pool, &names).await
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
+    async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
         let mut transaction = Box::pin(self.pool.begin()).await.map_err(classify)?;
-        let sql = "INSERT INTO rooms (name, title, visibility, search, created_at) VALUES ($1, $2, $3, $4, unix_ms())
-                   ON CONFLICT DO NOTHING";
-        let inserted = sqlx::query(sql)
-            .bind(room.name.as_str())
-            .bind(&*room.title)
-            .bind(room.visibility.as_str())
-            .bind(search_text(&room.name, &room.title))
-            .execute(&mut *transaction)
+        let names: Vec<&str> = rooms.iter().map(|room| room.name.as_str()).collect();
+        // In one order on all nodes: who makes a room waits for whoever else does.
+        let sql = "INSERT INTO rooms (name, title, visibility, search, created_at)
+                   SELECT name, title, visibility, search, unix_ms()
+                   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+                       AS asked (name, title, visibility, search)
+                   ORDER BY name COLLATE \"C\"
+                   ON CONFLICT DO NOTHING RETURNING name";
+        let new: HashSet<String> = sqlx::query_scalar(sql)
+            .bind(&names)
+            .bind(rooms.iter().map(|room| &*room.title).collect::<Vec<_>>())
+            .bind(
+                rooms
+                    .iter()
+                    .map(|room| room.visibility.as_str())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                rooms
+                    .iter()
+                    .map(|room| search_text(&room.name, &room.title))
+                    .collect::<Vec<_>>(),
+            )
+            .fetch_all(&mut *transaction)
             .await
-            .map_err(classify)?;
-        let made = inserted.rows_affected() > 0;
-        if made {
-            append(&mut *transaction, &room.first_entries()).await?;
+            .map_err(classify)?
+            .into_iter()
+            .collect();
+        let made: Vec<bool> = names.iter().map(|name| new.contains(*name)).collect();
+        let first_entries: Vec<Append> = rooms
+            .iter()
+            .zip(&made)
+            .filter(|(_, made)| **made)
+            .flat_map(|(room, _)| room.first_entries())
+            .collect();
+        if !first_entries.is_empty() {
+            append(&mut *transaction, &first_entries).await?;
         }
+        let records = loading::records_from_postgres(&mut *transaction, &names).await?;
         transaction.commit().await.map_err(classify)?;
-        let record = self.room(&room.name).await?;
-        let record = record.ok_or_else(|| {
-            StoreError::Internal(format!("room {} is gone right after it was made", room.name))
-        })?;
-        Ok((record, made))
+        loading::created(rooms, records, made)
     }
 
     async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {

@@ -101,17 +101,12 @@ impl Store for SqliteStore {
         appended
     }
 
-    async fn room(&self, name: &RoomName) -> Result<Option<RoomRecord>, StoreError> {
-        let sql = "SELECT name, title, topic, visibility, archived, slow_mode, head, created_at FROM rooms WHERE name = ?";
-        let row: Option<RoomRow> = sqlx::query_as(sql)
-            .bind(name.as_str())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(classify)?;
-        row.map(RoomRecord::try_from).transpose()
+    async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError> {
+        let names: Vec<&str> = names.iter().map(RoomName::as_str).collect();
+        loading::records_from_sqlite(&self.readers, &names).await
     }
 
-    async fn create_room(&self, room: &NewRoom) -> Result<(RoomRecord, bool), StoreError> {
+    async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
         let mut transaction = self
             .writer
             .begin_with("BEGIN IMMEDIATE")
@@ -119,25 +114,26 @@ impl Store for SqliteStore {
             .map_err(classify)?;
         let sql = "INSERT INTO rooms (name, title, visibility, search, created_at) VALUES (?, ?, ?, ?, ?)
                    ON CONFLICT DO NOTHING";
-        let inserted = sqlx::query(sql)
-            .bind(room.name.as_str())
-            .bind(&*room.title)
-            .bind(room.visibility.as_str())
-            .bind(search_text(&room.name, &room.title))
-            .bind(sqlite_append::now_ms())
-            .execute(&mut *transaction)
-            .await
-            .map_err(classify)?;
-        let made = inserted.rows_affected() > 0;
-        if made {
-            sqlite_append::append_within(&mut transaction, &room.first_entries()).await?;
+        let mut made = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            let inserted = sqlx::query(sql)
+                .bind(room.name.as_str())
+                .bind(&*room.title)
+                .bind(room.visibility.as_str())
+                .bind(search_text(&room.name, &room.title))
+                .bind(sqlite_append::now_ms())
+                .execute(&mut *transaction)
+                .await
+                .map_err(classify)?;
+            made.push(inserted.rows_affected() > 0);
+            if inserted.rows_affected() > 0 {
+                sqlite_append::append_within(&mut transaction, &room.first_entries()).await?;
+            }
         }
+        let names: Vec<&str> = rooms.iter().map(|room| room.name.as_str()).collect();
+        let records = loading::records_from_sqlite(&mut *transaction, &names).await?;
         transaction.commit().await.map_err(classify)?;
-        let record = self.room(&room.name).await?;
-        let record = record.ok_or_else(|| {
-            StoreError::Internal(format!("room {} is gone right after it was made", room.name))
-        })?;
-        Ok((record, made))
+        loading::created(rooms, records, made)
     }
 
     async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {

@@ -20,7 +20,7 @@ use crate::support::*;
 
 /// What a node asks of its store, whoever asks for it.
 const READS: [Call; 9] = [
-    Call::Room,
+    Call::Records,
     Call::Members,
     Call::Heads,
     Call::Page,
@@ -265,6 +265,61 @@ async fn a_crowd_of_new_guests_reads_little() {
     assert!(
         (read as f64) < most,
         "{read} reads in {took} s, where {most} are enough"
+    );
+}
+
+/// Rooms that nobody has made are made many in one transaction, by every node that opens them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_opens_new_rooms_writes_little() {
+    const CLIENTS: usize = 240;
+    const ROOMS_EACH: usize = 10;
+    // Each is opened by two clients, one on each node.
+    const ROOMS: usize = CLIENTS * ROOMS_EACH / 2;
+    let cluster = Cluster::start(2, &settings(&[])).await;
+    let mut clients = Vec::new();
+    for n in 0..CLIENTS {
+        clients.push(guest(&cluster.url(n % 2), Codec::Msgpack, &format!("Guest {n}")).await);
+    }
+    let calls = |call| cluster.stores.iter().map(|store| store.calls(call)).sum::<u64>();
+    let kinds = [Call::CreateRooms, Call::LoadRooms];
+    let before = kinds.map(calls);
+    let begun = Instant::now();
+    let mut opening = JoinSet::new();
+    for (n, mut client) in clients.into_iter().enumerate() {
+        opening.spawn(async move {
+            for k in 0..ROOMS_EACH {
+                let room = room(&format!("new-{}", n / 2 * ROOMS_EACH + k));
+                let joined = client.join(&room, JoinFrom::Newest(0)).await.unwrap();
+                assert_eq!(joined.head, Some(0), "{joined:?}");
+            }
+            client
+        });
+    }
+    let clients = opening.join_all().await;
+    let took = begun.elapsed();
+    let [created, loaded] = [0, 1].map(|place| calls(kinds[place]) - before[place]);
+    println!("{ROOMS} rooms in {took:?}: made in {created} transactions, read in {loaded} queries");
+    drop(clients);
+    // On each node ten until it counts as a storm and five a second then. Those who find a room that the other node made
+    // meanwhile read it once more.
+    let took = took.as_secs_f64();
+    let stormy = ROOMS as f64 / took > 300.0;
+    let most = if stormy {
+        2.0 * (10.0 + 5.0 * (took + 1.0))
+    } else {
+        ROOMS as f64
+    };
+    assert!(created > 0, "somebody made them");
+    assert!(
+        (created as f64) < most,
+        "{created} transactions in {took} s, where {most} are enough"
+    );
+    // No more than 64 in one query.
+    let full = (2 * 2 * ROOMS / 64) as f64;
+    assert!(
+        (loaded as f64) < 2.0 * most + full,
+        "{loaded} queries in {took} s, where {} are enough",
+        2.0 * most + full
     );
 }
 

@@ -1,7 +1,10 @@
 //! Rooms.
 
 use super::{Nodes, script::*};
-use crate::ports::{NewRoom, RoomQuery};
+use crate::{
+    ports::{NewRoom, RoomQuery},
+    rights::Role,
+};
 
 fn new_room(name: &str, title: &str) -> NewRoom {
     NewRoom {
@@ -36,23 +39,74 @@ pub async fn a_room_is_made_once(nodes: Nodes) {
     assert_eq!(nodes.b.room(&first.name).await.unwrap(), Some(second));
 }
 
-/// Of several nodes that make a room at once, all get the same one.
-pub async fn concurrent_nodes_make_one_room(nodes: Nodes) {
+/// Of many rooms only those are made that are not there, and all are answered in the order asked for.
+pub async fn many_rooms_are_made_at_once(nodes: Nodes) {
+    let (ann, _) = room_with_two(&nodes, "there").await;
+    write(&nodes.a, ann.message("1", "x")).await;
+    let there = nodes.a.room(&ann.room).await.unwrap().unwrap();
+    let with_members = NewRoom {
+        members: vec![(person("eve"), Role::Owner), (person("dan"), Role::Member)],
+        ..new_room("members", "With members")
+    };
+    let rooms = [
+        new_room("z", "Z"),
+        new_room("there", "Another"),
+        with_members,
+        new_room("a", ""),
+    ];
+    let answers = nodes.b.create_rooms(&rooms).await.unwrap();
+    let made: Vec<bool> = answers.iter().map(|(_, made)| *made).collect();
+    assert_eq!(made, [true, false, true, true]);
+    let heads: Vec<u64> = answers.iter().map(|(record, _)| record.head).collect();
+    assert_eq!(heads, [0, 1, 2, 0]);
+    assert_eq!(answers[1].0, there);
+    for (room, (record, made)) in rooms.iter().zip(answers) {
+        assert_eq!(record.name, room.name);
+        assert!(!made || record.title == room.title, "{record:?}");
+        assert_eq!(nodes.a.room(&room.name).await.unwrap(), Some(record));
+    }
+    let members = nodes.a.members(&room_name("members")).await.unwrap();
+    let roles = members.iter().map(|member| (&**member.id(), member.role));
+    assert_eq!(
+        roles.collect::<Vec<_>>(),
+        [("dan", Some(Role::Member)), ("eve", Some(Role::Owner))]
+    );
+    assert_eq!(nodes.a.members(&room_name("z")).await.unwrap(), []);
+    assert_eq!(nodes.a.create_rooms(&[]).await.unwrap(), []);
+}
+
+/// Of several nodes that make the same rooms at once, whatever the order they name them in, all get the same ones.
+pub async fn concurrent_nodes_make_each_room_once(nodes: Nodes) {
     for round in 0..5 {
-        let name = format!("room{round}");
         let tasks: Vec<_> = (0..8)
             .map(|n| {
                 let store = if n % 2 == 0 { &nodes.a } else { &nodes.b }.clone();
-                let room = new_room(&name, &format!("title {n}"));
-                tokio::spawn(async move { store.create_room(&room).await.unwrap() })
+                let name = |k| format!("room{round}-{k:02}");
+                let mut rooms: Vec<_> = (0..40)
+                    .map(|k| new_room(&name(k), &format!("title {n}")))
+                    .collect();
+                // Both ways, and from different places on.
+                rooms.rotate_left(n * 5);
+                if n % 4 >= 2 {
+                    rooms.reverse();
+                }
+                tokio::spawn(async move { store.create_rooms(&rooms).await.unwrap() })
             })
             .collect();
-        let mut made = Vec::new();
+        let mut all = Vec::new();
         for task in tasks {
-            made.push(task.await.unwrap());
+            let mut answers = task.await.unwrap();
+            answers.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+            all.push(answers);
         }
-        assert!(made.iter().all(|(room, _)| *room == made[0].0), "{made:?}");
-        assert_eq!(made.iter().filter(|(_, made)| *made).count(), 1, "{made:?}");
+        for place in 0..40 {
+            let answers: Vec<_> = all.iter().map(|answers| &answers[place]).collect();
+            assert!(
+                answers.iter().all(|(room, _)| *room == answers[0].0),
+                "{answers:?}"
+            );
+            assert_eq!(answers.iter().filter(|(_, made)| *made).count(), 1, "{answers:?}");
+        }
     }
 }
 
