@@ -47,7 +47,7 @@ pub enum Change {
         until: Option<u64>,
         reason: Option<Arc<str>>,
     },
-    /// Recorded as it is; the [`RoomRecord`] follows. Also goes into the audit.
+    /// Recorded as it is; the [`RoomRecord`](super::RoomRecord) follows. Also goes into the audit.
     Room { change: RoomChange, value: RoomValue },
 }
 
