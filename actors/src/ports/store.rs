@@ -79,7 +79,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Many rooms with their members and newest events, in the order asked for, in as many statements as it takes for one;
     /// `None` where there is no room. `recent` is what to read of each room's events; its bound is
-    /// [`PageBound::Newest`](protocol::client::PageBound::Newest). What is held meanwhile is about what is returned, for which the caller bounds the rooms.
+    /// [`PageBound::Newest`](protocol::client::PageBound::Newest). What is held meanwhile is about what is returned, for
+    /// which the caller bounds the rooms.
     async fn load_rooms(
         &self,
         rooms: &[RoomToLoad],
