@@ -105,8 +105,8 @@ where
             let answering = tokio::spawn(self.clone().answer(batch));
             // Ended or not, there are others.
             let _ = timeout(PATIENCE, answering).await;
-            // Who did not get into a full query gains nothing by waiting for others.
-            if !is_full {
+            // Those who did not get into a full query gain nothing by waiting for others.
+            if !is_full || self.waiting() < self.at_once {
                 sleep_until(next).await;
             }
         }

@@ -13,15 +13,16 @@ use crate::{
 
 /// Most rooms read in one go: with the ring's bytes of each, 16 MiB of events, and [`Settings::room_members`] of each.
 const READ_AT_ONCE: usize = 64;
-/// Most rooms looked up in one go, or made in one transaction, for which other nodes that make the same ones wait.
+/// Most rooms looked up in one go, or made in one transaction.
 const LOOKED_UP_AT_ONCE: usize = 500;
 
-/// A node's one reader of rooms, and maker of public ones. Cheap to clone.
+/// A node's one reader of rooms, and maker of those that begin with somebody who joins them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Loader {
     rooms: Gather<RoomToLoad, Option<Box<LoadedRoom>>>,
-    /// Rooms alone, and whether to make each if it is not there.
-    records: Gather<(RoomName, bool), Option<RoomRecord>>,
+    records: Gather<RoomName, Option<RoomRecord>>,
+    /// Apart from the records, which a store that cannot write still has.
+    created: Gather<RoomName, RoomRecord>,
 }
 
 impl Loader {
@@ -31,17 +32,31 @@ impl Loader {
             limit: settings.ring_events as u64,
             max_bytes: settings.ring_bytes,
         };
-        let reading = Arc::clone(&store);
         Self {
-            rooms: Gather::new(READ_AT_ONCE, move |rooms: Vec<RoomToLoad>| {
-                let store = Arc::clone(&reading);
+            rooms: {
+                let store = Arc::clone(&store);
+                Gather::new(READ_AT_ONCE, move |rooms: Vec<RoomToLoad>| {
+                    let store = Arc::clone(&store);
+                    async move {
+                        let found = store.load_rooms(&rooms, recent).await?;
+                        Ok(found.into_iter().map(|room| room.map(Box::new)).collect())
+                    }
+                })
+            },
+            records: {
+                let store = Arc::clone(&store);
+                Gather::new(LOOKED_UP_AT_ONCE, move |names: Vec<RoomName>| {
+                    let store = Arc::clone(&store);
+                    async move { store.records(&names).await }
+                })
+            },
+            created: Gather::new(LOOKED_UP_AT_ONCE, move |names: Vec<RoomName>| {
+                let store = Arc::clone(&store);
                 async move {
-                    let found = store.load_rooms(&rooms, recent).await?;
-                    Ok(found.into_iter().map(|room| room.map(Box::new)).collect())
+                    let rooms: Vec<NewRoom> = names.into_iter().map(NewRoom::public).collect();
+                    let created = store.create_rooms(&rooms).await?;
+                    Ok(created.into_iter().map(|(record, _)| record).collect())
                 }
-            }),
-            records: Gather::new(LOOKED_UP_AT_ONCE, move |wanted| {
-                look_up(Arc::clone(&store), wanted)
             }),
         }
     }
@@ -58,41 +73,24 @@ impl Loader {
     ) -> Result<Option<Box<LoadedRoom>>, StoreError> {
         // In a crowd, rooms in which nothing is would keep those waiting in which something is.
         let is_crowd = self.rooms.waiting() >= READ_AT_ONCE;
-        if !is_crowd {
+        let found = if is_crowd {
+            self.records.ask(room.name.clone()).await?
+        } else {
             let found = self.rooms.ask(room.clone()).await?;
-            if found.is_some() || !create {
+            if found.is_some() {
                 return Ok(found);
             }
+            None
+        };
+        let record = match found {
+            Some(record) => record,
+            None if create => self.created.ask(room.name.clone()).await?,
+            None => return Ok(None),
+        };
+        // Whatever is known of a room is in its log, its members too.
+        if record.head == 0 {
+            return Ok(Some(Box::new(LoadedRoom::new(record))));
         }
-        match self.records.ask((room.name.clone(), create)).await? {
-            // Whatever is known of a room is in its log, its members too.
-            Some(record) if record.head == 0 => Ok(Some(Box::new(LoadedRoom::new(record)))),
-            Some(_) => self.rooms.ask(room.clone()).await,
-            None => Ok(None),
-        }
+        self.rooms.ask(room.clone()).await
     }
-}
-
-/// The rooms' records; of those that are not there some are made.
-async fn look_up(
-    store: Arc<dyn Store>,
-    wanted: Vec<(RoomName, bool)>,
-) -> Result<Vec<Option<RoomRecord>>, StoreError> {
-    let names: Vec<RoomName> = wanted.iter().map(|(name, _)| name.clone()).collect();
-    let mut records = store.records(&names).await?;
-    let mut places = Vec::new();
-    let mut rooms = Vec::new();
-    for (place, (name, create)) in wanted.into_iter().enumerate() {
-        if create && records[place].is_none() {
-            places.push(place);
-            rooms.push(NewRoom::public(name));
-        }
-    }
-    if !rooms.is_empty() {
-        let made = store.create_rooms(&rooms).await?;
-        for (place, (record, _)) in places.into_iter().zip(made) {
-            records[place] = Some(record);
-        }
-    }
-    Ok(records)
 }

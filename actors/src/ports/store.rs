@@ -28,7 +28,7 @@ pub trait Store: Send + Sync + 'static {
     /// have been.
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError>;
 
-    /// The rooms of these names, in the order asked for, in one query.
+    /// The rooms of these names, in the order asked for, in one query; `None` where there is no room.
     async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError>;
 
     /// [`Self::records`] for one.
@@ -36,7 +36,7 @@ pub trait Store: Send + Sync + 'static {
         Ok(self.records(std::slice::from_ref(name)).await?.pop().flatten())
     }
 
-    /// Makes those rooms that are not there, in one transaction; each with its first entries. Returns all of them in the
+    /// Makes those rooms that are not there, all or none, each with its first entries. Returns all of them in the
     /// order asked for, those that were there already unchanged, and whether each was made. No two may have one name.
     /// Safe when several nodes do it at once.
     async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError>;

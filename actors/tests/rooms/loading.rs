@@ -101,6 +101,37 @@ async fn a_crowd_in_rooms_that_nobody_made_keeps_nobody_waiting_who_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_crowd_is_shown_the_rooms_that_are_there_while_none_can_be_made() {
+    let store = MemoryStore::new();
+    let system = node(&store).await;
+    let mut new = Vec::new();
+    for n in 0..200 {
+        let name = RoomName::new(&format!("new{n}")).unwrap();
+        new.push((name, Client::connect(&system, &format!("n{n}")).await));
+    }
+    let mut empty = Vec::new();
+    for n in 0..200 {
+        let name = RoomName::new(&format!("empty{n}")).unwrap();
+        store.create_room(&NewRoom::public(name.clone())).await.unwrap();
+        empty.push((name, Client::connect(&system, &format!("e{n}")).await));
+    }
+    store.set_delay(Duration::from_millis(20), Duration::from_millis(20));
+    store.fail_all(
+        Call::CreateRooms,
+        Fault::Refuse(StoreError::Full("ordered".to_owned())),
+    );
+    let mut refused = Vec::new();
+    for (name, client) in &mut new {
+        refused.push(client.post_join(name.clone(), 0).await);
+    }
+    assert_eq!(open_all(&mut empty).await, vec![Ok(0); 200]);
+    assert!(store.calls(Call::Records) > 0, "it was a crowd");
+    for ((_, client), id) in new.iter_mut().zip(refused) {
+        assert_eq!(client.answer(id).await, Err(ErrorCode::Overloaded));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_room_alone_waits_for_the_store_only() {
     let store = MemoryStore::new();
     let system = node(&store).await;

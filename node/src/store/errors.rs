@@ -56,8 +56,8 @@ fn by_code(code: &str, text: String) -> StoreError {
         };
     }
     match code {
-        // Statement timeout, lock timeout.
-        "57014" | "55P03" => StoreError::Timeout(text),
+        // Statement timeout, lock timeout, a transaction that waited for this node.
+        "57014" | "55P03" | "25P03" => StoreError::Timeout(text),
         // Disk full, read-only transaction.
         "53100" | "25006" => StoreError::Full(text),
         // Connection exceptions, operator intervention, resources, wrong credentials.
@@ -99,7 +99,7 @@ mod tests {
             (&["13"], "full"),
             (&["8", "264", "520", "1032"], "full"),
             (&["1", "11", "267", "", "x"], "internal"),
-            (&["57014", "55P03"], "timeout"),
+            (&["57014", "55P03", "25P03"], "timeout"),
             (&["53100", "25006"], "full"),
             (&["08006", "57P01", "53300", "28P01"], "down"),
             (&["42P01", "10000"], "internal"),

@@ -31,6 +31,10 @@ const STATEMENT_TIMEOUT_MS: &str = "5000";
 /// How long a statement may wait for another node's lock.
 const LOCK_TIMEOUT_MS: &str = "4000";
 
+/// How long a transaction may wait for this node to go on; longer and the server ends it, with its locks. Without this one
+/// of a node that is cut off would last until TCP gives the connection up.
+const IDLE_TRANSACTION_TIMEOUT_MS: &str = "5000";
+
 /// A connection that lay idle for so long is tried before it is used: its server may be gone.
 const TRIED_AFTER_IDLE: Duration = Duration::from_millis(500);
 /// A connection that does not answer to that in time, or after a call that was given up, is dropped. Without this one into
@@ -63,6 +67,7 @@ impl PostgresStore {
             .options([
                 ("statement_timeout", STATEMENT_TIMEOUT_MS),
                 ("lock_timeout", LOCK_TIMEOUT_MS),
+                ("idle_in_transaction_session_timeout", IDLE_TRANSACTION_TIMEOUT_MS),
                 ("default_transaction_isolation", "read committed"),
             ]);
         let place = format!("{}:{}", options.get_host(), options.get_port());
@@ -194,6 +199,35 @@ async fn append(executor: impl sqlx::PgExecutor<'_>, batch: &[Append]) -> Result
     Ok(outcomes)
 }
 
+/// Makes those rooms that are not there, without their first entries; whether each was.
+async fn insert_rooms(
+    executor: impl sqlx::PgExecutor<'_>,
+    rooms: &[NewRoom],
+) -> Result<Vec<bool>, StoreError> {
+    let names: Vec<&str> = rooms.iter().map(|room| room.name.as_str()).collect();
+    let titles: Vec<&str> = rooms.iter().map(|room| &*room.title).collect();
+    let visibilities: Vec<&str> = rooms.iter().map(|room| room.visibility.as_str()).collect();
+    let searches = rooms.iter().map(|room| search_text(&room.name, &room.title));
+    // In one order on all nodes: who makes a room waits for whoever else does.
+    let sql = "INSERT INTO rooms (name, title, visibility, search, created_at)
+               SELECT name, title, visibility, search, unix_ms()
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
+                   AS asked (name, title, visibility, search)
+               ORDER BY name COLLATE \"C\"
+               ON CONFLICT DO NOTHING RETURNING name";
+    let new: HashSet<String> = sqlx::query_scalar(sql)
+        .bind(&names)
+        .bind(titles)
+        .bind(visibilities)
+        .bind(searches.collect::<Vec<_>>())
+        .fetch_all(executor)
+        .await
+        .map_err(classify)?
+        .into_iter()
+        .collect();
+    Ok(names.into_iter().map(|name| new.contains(name)).collect())
+}
+
 type Outcomes = (Vec<i16>, Vec<Option<i64>>, Vec<Option<i64>>);
 
 #[async_trait]
@@ -214,42 +248,17 @@ impl Store for PostgresStore {
     }
 
     async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
-        let mut transaction = Box::pin(self.pool.begin()).await.map_err(classify)?;
         let names: Vec<&str> = rooms.iter().map(|room| room.name.as_str()).collect();
-        // In one order on all nodes: who makes a room waits for whoever else does.
-        let sql = "INSERT INTO rooms (name, title, visibility, search, created_at)
-                   SELECT name, title, visibility, search, unix_ms()
-                   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-                       AS asked (name, title, visibility, search)
-                   ORDER BY name COLLATE \"C\"
-                   ON CONFLICT DO NOTHING RETURNING name";
-        let new: HashSet<String> = sqlx::query_scalar(sql)
-            .bind(&names)
-            .bind(rooms.iter().map(|room| &*room.title).collect::<Vec<_>>())
-            .bind(
-                rooms
-                    .iter()
-                    .map(|room| room.visibility.as_str())
-                    .collect::<Vec<_>>(),
-            )
-            .bind(
-                rooms
-                    .iter()
-                    .map(|room| search_text(&room.name, &room.title))
-                    .collect::<Vec<_>>(),
-            )
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(classify)?
-            .into_iter()
-            .collect();
-        let made: Vec<bool> = names.iter().map(|name| new.contains(*name)).collect();
-        let first_entries: Vec<Append> = rooms
-            .iter()
-            .zip(&made)
-            .filter(|(_, made)| **made)
-            .flat_map(|(room, _)| room.first_entries())
-            .collect();
+        // One statement makes rooms that begin empty: a node that is cut off leaves no locks behind.
+        if rooms.iter().all(|room| room.members.is_empty()) {
+            let made = insert_rooms(&self.pool, rooms).await?;
+            let records = loading::records_from_postgres(&self.pool, &names).await?;
+            return loading::created(rooms, records, made);
+        }
+        let mut transaction = Box::pin(self.pool.begin()).await.map_err(classify)?;
+        let made = insert_rooms(&mut *transaction, rooms).await?;
+        let new = rooms.iter().zip(&made).filter(|(_, made)| **made);
+        let first_entries: Vec<Append> = new.flat_map(|(room, _)| room.first_entries()).collect();
         if !first_entries.is_empty() {
             append(&mut *transaction, &first_entries).await?;
         }
