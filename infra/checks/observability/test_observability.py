@@ -22,6 +22,8 @@ from prometheus import Prometheus  # noqa: E402
 METRIC = re.compile(r"\bhubbub_[a-z0-9_]+\b")
 # A word of that form that is no metric: the cookie.
 NO_METRICS = {"hubbub_session"}
+# What these tell of is so on a machine that has other work besides, from time to time: they wait for minutes.
+OF_THE_MACHINE = {"HubbubNodeBusy", "HubbubCommitsSlow", "HubbubAppendsWait"}
 
 
 def read(*path):
@@ -167,7 +169,8 @@ class Live(unittest.TestCase):
         for rule in rules:
             self.assertEqual(rule["health"], "ok", rule)
         # Nobody is called for two nodes that work.
-        self.assertEqual([rule["name"] for rule in rules if rule["state"] != "inactive"], [])
+        active = {(rule["name"], rule["state"]) for rule in rules if rule["state"] != "inactive"}
+        self.assertEqual(active - {(name, "pending") for name in OF_THE_MACHINE}, set())
         output, _ = smoke.communicate(timeout=60)
         self.assertEqual(smoke.returncode, 0, output)
         print(f"{shown} queries of the dashboard show something, {len(rules)} rules evaluate")
