@@ -5,6 +5,7 @@ mod errors;
 mod loading;
 mod password;
 mod postgres;
+mod postgres_append;
 mod rows;
 mod sqlite;
 mod sqlite_append;

@@ -4,8 +4,8 @@ use std::{collections::HashSet, path::PathBuf, str::FromStr, sync::Arc, time::Du
 
 use actors::{
     ports::{
-        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, Refusal,
-        RoomQuery, RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
+        Append, EventPage, InviteLink, LoadedRoom, NewRoom, Outcome, PageRequest, ReadMark, RoomQuery,
+        RoomRecord, RoomToLoad, Store, StoreError, StoreStatus, search_text,
     },
     rights::Membership,
 };
@@ -21,7 +21,8 @@ use super::{
     errors::{classify, classify_migration},
     loading,
     password::PasswordFile,
-    rows::{EventRow, InviteRow, MemberRow, NewEvent, RoomRow, page, rows_to_read, signed, unsigned},
+    postgres_append,
+    rows::{EventRow, InviteRow, MemberRow, RoomRow, page, rows_to_read, signed, unsigned},
 };
 
 /// How long a call waits for a free connection.
@@ -122,83 +123,6 @@ async fn ping(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     }
 }
 
-/// Columns of a batch, as the function takes them.
-#[derive(Default)]
-struct Columns {
-    rooms: Vec<String>,
-    authors: Vec<String>,
-    author_names: Vec<String>,
-    cids: Vec<Option<String>>,
-    kinds: Vec<&'static str>,
-    texts: Vec<Option<String>>,
-    targets: Vec<Option<i64>>,
-    emojis: Vec<Option<String>>,
-    flags: Vec<Option<bool>>,
-    details: Vec<Option<String>>,
-}
-
-impl Columns {
-    fn push(&mut self, append: &Append) -> Result<(), StoreError> {
-        let event = NewEvent::new(append)?;
-        self.rooms.push(append.room.to_string());
-        self.authors.push(append.author.id.to_string());
-        self.author_names.push(append.author.name.to_string());
-        self.cids.push(append.cid.as_ref().map(ToString::to_string));
-        self.kinds.push(event.kind);
-        self.texts.push(event.text);
-        self.targets.push(event.target);
-        self.emojis.push(event.emoji);
-        self.flags.push(event.flag);
-        self.details.push(event.details);
-        Ok(())
-    }
-}
-
-/// Commits a batch with one statement: in a transaction of its own, or within that of the caller.
-async fn append(executor: impl sqlx::PgExecutor<'_>, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-    // Rooms are locked in the order of their names; the sort keeps the batch's order within a room.
-    let mut order: Vec<usize> = (0..batch.len()).collect();
-    order.sort_by(|a, b| batch[*a].room.cmp(&batch[*b].room));
-    let mut columns = Columns::default();
-    for index in &order {
-        columns.push(&batch[*index])?;
-    }
-    let sql = "SELECT outcomes, seqs, ats FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    let (codes, seqs, ats): Outcomes = sqlx::query_as(sql)
-        .bind(columns.rooms)
-        .bind(columns.authors)
-        .bind(columns.author_names)
-        .bind(columns.cids)
-        .bind(columns.kinds)
-        .bind(columns.texts)
-        .bind(columns.targets)
-        .bind(columns.emojis)
-        .bind(columns.flags)
-        .bind(columns.details)
-        .fetch_one(executor)
-        .await
-        .map_err(classify)?;
-    let mut outcomes = vec![Outcome::Refused(Refusal::NotFound); batch.len()];
-    for (position, index) in order.into_iter().enumerate() {
-        let number = |column: &[Option<i64>]| unsigned(column.get(position).copied().flatten().unwrap_or(0));
-        outcomes[index] = match codes.get(position) {
-            Some(0) => Outcome::Written {
-                seq: number(&seqs),
-                at: number(&ats),
-            },
-            Some(1) => Outcome::Known {
-                seq: number(&seqs),
-                at: number(&ats),
-            },
-            Some(2) => Outcome::Refused(Refusal::NotFound),
-            Some(3) => Outcome::Refused(Refusal::Forbidden),
-            Some(4) => Outcome::Refused(Refusal::Conflict),
-            code => return Err(StoreError::Internal(format!("append_events returned {code:?}"))),
-        };
-    }
-    Ok(outcomes)
-}
-
 /// Makes those rooms that are not there, without their first entries; whether each was.
 async fn insert_rooms(
     executor: impl sqlx::PgExecutor<'_>,
@@ -228,12 +152,10 @@ async fn insert_rooms(
     Ok(names.into_iter().map(|name| new.contains(name)).collect())
 }
 
-type Outcomes = (Vec<i16>, Vec<Option<i64>>, Vec<Option<i64>>);
-
 #[async_trait]
 impl Store for PostgresStore {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        tokio::time::timeout(APPEND_TIMEOUT, append(&self.pool, batch))
+        tokio::time::timeout(APPEND_TIMEOUT, postgres_append::append(&self.pool, batch))
             .await
             .unwrap_or_else(|_| {
                 Err(StoreError::Timeout(format!(
@@ -260,7 +182,7 @@ impl Store for PostgresStore {
         let new = rooms.iter().zip(&made).filter(|(_, made)| **made);
         let first_entries: Vec<Append> = new.flat_map(|(room, _)| room.first_entries()).collect();
         if !first_entries.is_empty() {
-            append(&mut *transaction, &first_entries).await?;
+            postgres_append::append(&mut *transaction, &first_entries).await?;
         }
         let records = loading::records_from_postgres(&mut *transaction, &names).await?;
         transaction.commit().await.map_err(classify)?;
