@@ -6,6 +6,7 @@
 //! * every node only gives away what it has above the mean: all of them together give what the others lack;
 //! * the mean is that of the largest total of the last seconds, because clients on their way are missing in the newest;
 //! * it begins when some node is clearly off the mean, beyond what chance makes, and ends when all are near it;
+//! * while the mean itself moves, as when a fleet comes at once or comes back, nobody knows who is above it: it waits;
 //! * where asking has no effect (a balancer that sends everybody back), it pauses, longer each time.
 
 use std::{
@@ -32,7 +33,9 @@ pub(super) struct Balancer {
     settings: Rebalance,
     /// How old what is known of other nodes can be.
     staleness: Duration,
-    totals: VecDeque<(Instant, u64)>,
+    totals: VecDeque<Total>,
+    /// Whether the mean has stayed where it is.
+    steady: bool,
     /// Since when the cluster is out of balance.
     uneven_since: Option<Instant>,
     shedding: bool,
@@ -55,6 +58,14 @@ pub(super) struct Load<'a> {
     pub(super) others: &'a [u64],
 }
 
+/// Connections of all nodes that are not leaving, at a moment.
+struct Total {
+    at: Instant,
+    connections: u64,
+    /// How many of this node's were asked to move then.
+    asked: f64,
+}
+
 /// What was done since the last look at whether it helps.
 struct Effort {
     nodes: usize,
@@ -69,6 +80,7 @@ impl Balancer {
             settings,
             staleness: lease,
             totals: VecDeque::new(),
+            steady: false,
             uneven_since: None,
             shedding: false,
             allowance: 0.0,
@@ -77,6 +89,12 @@ impl Balancer {
             pause: FIRST_PAUSE,
             paused_until: None,
         }
+    }
+
+    /// Whether it is time to close those that were asked and have stayed: not while the mean moves, when they may find no
+    /// node that has time for them.
+    pub(super) fn is_steady(&self) -> bool {
+        self.steady
     }
 
     /// How many connections to ask to move now. To be called about once a second, and not while this node is leaving.
@@ -88,13 +106,14 @@ impl Balancer {
     )]
     pub(super) fn step(&mut self, load: Load<'_>, now: Instant) -> usize {
         let mean = self.mean(load, now);
+        let tolerance = self.tolerance(mean);
+        self.steady = self.moved(now) <= tolerance * (load.others.len() + 1) as f64;
         self.earn(now);
         if self.settings.percent == 0 || load.others.is_empty() {
             self.rest();
             return 0;
         }
         let staying = load.own.saturating_sub(load.asked) as f64;
-        let tolerance = self.tolerance(mean);
         let off = off_the_mean(load.others, mean);
         self.decide(off.max((staying - mean).abs()), tolerance, now);
         if off.max((load.own as f64 - mean).abs()) <= tolerance {
@@ -103,11 +122,18 @@ impl Balancer {
             self.pause = FIRST_PAUSE;
         }
         let surplus = staying - mean.ceil();
-        if !self.shedding || surplus < 1.0 || self.paused_until.is_some_and(|until| now < until) {
+        if !self.steady
+            || !self.shedding
+            || surplus < 1.0
+            || self.paused_until.is_some_and(|until| now < until)
+        {
             return 0;
         }
         let count = (surplus * GENTLY).ceil().min(self.allowance.floor());
         self.allowance -= count;
+        if let Some(total) = self.totals.back_mut() {
+            total.asked = count;
+        }
         self.judge(count, load.own as f64 - mean, load.others.len() + 1, now);
         count as usize
     }
@@ -116,18 +142,27 @@ impl Balancer {
     #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
     fn mean(&mut self, load: Load<'_>, now: Instant) -> f64 {
         let memory = MEMORY.max(2 * self.staleness);
-        self.totals
-            .push_back((now, load.own + load.others.iter().sum::<u64>()));
-        while self.totals.front().is_some_and(|(at, _)| now - *at > memory) {
+        self.totals.push_back(Total {
+            at: now,
+            connections: load.own + load.others.iter().sum::<u64>(),
+            asked: 0.0,
+        });
+        while self.totals.front().is_some_and(|total| now - total.at > memory) {
             self.totals.pop_front();
         }
-        let total = self
-            .totals
-            .iter()
-            .map(|(_, total)| *total)
-            .max()
-            .unwrap_or_default();
-        total as f64 / (load.others.len() + 1) as f64
+        let totals = self.totals.iter().map(|total| total.connections);
+        totals.max().unwrap_or_default() as f64 / (load.others.len() + 1) as f64
+    }
+
+    /// By how much the total has moved in the last seconds, beyond those who are missing because they were asked to move.
+    #[allow(clippy::cast_precision_loss, reason = "a number of connections")]
+    fn moved(&self, now: Instant) -> f64 {
+        let lately = self.totals.iter().filter(|total| now - total.at <= MEMORY);
+        let (least, most) = lately.fold((u64::MAX, 0), |(least, most), total| {
+            (least.min(total.connections), most.max(total.connections))
+        });
+        let asked: f64 = self.totals.iter().map(|total| total.asked).sum();
+        most.saturating_sub(least) as f64 - asked
     }
 
     fn earn(&mut self, now: Instant) {

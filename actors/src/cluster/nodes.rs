@@ -15,7 +15,7 @@ use protocol::NodeLease;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{load::LoadMeter, registry::Registry};
-use crate::{connection::Connections, context::Context, room::Rooms};
+use crate::{connection::Connections, context::Context, room::Rooms, settings::Settings};
 
 /// A lease is renewed so many times while it lasts: two renewals in a row may fail.
 const RENEWALS: u32 = 4;
@@ -103,6 +103,10 @@ impl Nodes {
     pub fn begin_drain(&self) {
         self.0.draining.store(true, Relaxed);
         self.0.changed.notify_one();
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.context.settings
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -11,8 +11,9 @@ use crate::connection::Connections;
 /// Asks as many connections to move as the balance of the cluster wants now, and closes those that were asked and
 /// stayed. A node that is leaving moves all of its connections anyway.
 pub(super) fn rebalance(balancer: &mut Balancer, nodes: &Nodes, connections: &Connections) {
-    connections.close_overdue();
+    let at_once = nodes.settings().rebalance.per_second as usize;
     if nodes.is_draining() {
+        connections.close_overdue(at_once);
         return;
     }
     let view = nodes.view();
@@ -25,6 +26,9 @@ pub(super) fn rebalance(balancer: &mut Balancer, nodes: &Nodes, connections: &Co
         others: &others,
     };
     let count = balancer.step(load, Instant::now().into_std());
+    if balancer.is_steady() {
+        connections.close_overdue(at_once);
+    }
     if count > 0 {
         let asked = connections.shed(count);
         tracing::debug!(

@@ -109,10 +109,12 @@ impl Book {
             })
     }
 
-    /// Those that should have moved by now.
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Arc<Outbox>> {
+    /// Those that should have moved by now, at most so many.
+    pub(super) fn overdue(&mut self, now: Instant, limit: usize) -> Vec<Arc<Outbox>> {
         let mut overdue = Vec::new();
-        while let Some((_, key)) = self.due.pop_front_if(|(due, _)| *due <= now) {
+        while overdue.len() < limit
+            && let Some((_, key)) = self.due.pop_front_if(|(due, _)| *due <= now)
+        {
             overdue.extend(self.known.get(&key).map(|known| Arc::clone(&known.outbox)));
         }
         overdue

@@ -123,9 +123,9 @@ impl Connections {
         asked
     }
 
-    /// Closes the connections that were asked to move to other nodes and have stayed for too long.
-    pub(crate) fn close_overdue(&self) {
-        let overdue = self.0.known.lock().overdue(Instant::now());
+    /// Closes connections that were asked to move to other nodes and have stayed for too long, at most so many.
+    pub(crate) fn close_overdue(&self, limit: usize) {
+        let overdue = self.0.known.lock().overdue(Instant::now(), limit);
         let metrics = &self.0.rooms.context().metrics;
         for outbox in overdue {
             metrics.connections_shed_closed().increment(1);

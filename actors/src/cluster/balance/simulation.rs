@@ -42,6 +42,8 @@ struct Node {
 }
 
 struct World {
+    lease: Duration,
+    rate: u32,
     rng: fastrand::Rng,
     epoch: Instant,
     now_ms: u64,
@@ -59,7 +61,13 @@ struct World {
 
 impl World {
     fn new(seed: u64, nodes: usize, clients: u64, choice: Choice) -> Self {
+        Self::with(seed, nodes, clients, choice, LEASE, RATE)
+    }
+
+    fn with(seed: u64, nodes: usize, clients: u64, choice: Choice, lease: Duration, rate: u32) -> Self {
         let mut world = Self {
+            lease,
+            rate,
             rng: fastrand::Rng::with_seed(seed),
             epoch: Instant::now(),
             now_ms: 0,
@@ -84,7 +92,7 @@ impl World {
     fn add_node(&mut self) {
         let settings = Rebalance {
             percent: 10,
-            per_second: RATE,
+            per_second: self.rate,
         };
         self.nodes.push(Node {
             alive: true,
@@ -93,7 +101,7 @@ impl World {
             lease: Some(0),
             others: Vec::new(),
             phase_ms: self.rng.u64(0..1_000) / TICK_MS * TICK_MS,
-            balancer: Balancer::new(settings, LEASE),
+            balancer: Balancer::new(settings, self.lease),
         });
         self.quiet_since_ms = self.now_ms;
     }
@@ -141,6 +149,7 @@ impl World {
     }
 
     fn run(&mut self, seconds: u64) {
+        let renewal_ms = u64::try_from(self.lease.as_millis()).unwrap() / 4 / TICK_MS * TICK_MS;
         let end = self.now_ms + seconds * 1_000;
         while self.now_ms < end {
             self.now_ms += TICK_MS;
@@ -157,7 +166,7 @@ impl World {
             }
             for node in self.living() {
                 let phase = self.nodes[node].phase_ms;
-                if (self.now_ms + phase).is_multiple_of(1_250) {
+                if (self.now_ms + phase).is_multiple_of(renewal_ms) {
                     self.renew(node);
                 }
                 if (self.now_ms + phase).is_multiple_of(1_000) {
@@ -293,7 +302,7 @@ impl World {
 
 /// Seconds and moves that one new node among `nodes` needs, if all went smoothly, until 5 % are missing. Those that were
 /// asked are on their way for about two seconds, and not asked again.
-fn expected(nodes: usize, clients: u64, choice: Choice) -> (u64, f64) {
+fn expected(nodes: usize, clients: u64, choice: Choice, rate: u32) -> (u64, f64) {
     let nodes = nodes as f64;
     let mean = clients as f64 / nodes;
     // Of so many moves one gets to the new node.
@@ -301,7 +310,7 @@ fn expected(nodes: usize, clients: u64, choice: Choice) -> (u64, f64) {
     let (mut missing, mut seconds, mut moves) = (mean, 0, 0.0);
     while missing > mean * 0.05 {
         let surplus = missing / (nodes - 1.0);
-        let each = (surplus * GENTLY / (1.0 + 2.0 * GENTLY)).min(f64::from(RATE));
+        let each = (surplus * GENTLY / (1.0 + 2.0 * GENTLY)).min(f64::from(rate));
         moves += each * (nodes - 1.0);
         missing -= each * (nodes - 1.0) / moves_each;
         seconds += 1;
@@ -330,7 +339,7 @@ fn a_node_that_is_added_gets_its_share() {
                 world.run(20);
                 assert_eq!(world.asked, 0, "even from the start");
                 world.add_node();
-                let (seconds, moves) = expected(nodes, clients, choice);
+                let (seconds, moves) = expected(nodes, clients, choice, RATE);
                 let took = world.converge(seconds * 13 / 10 + 25);
                 let settled = world.settle();
                 println!(
@@ -361,6 +370,28 @@ fn a_fourth_node_under_six_thousand_is_even_within_two_minutes() {
 }
 
 #[test]
+fn a_node_gets_its_share_whatever_the_lease_and_the_rate() {
+    for seed in seeds(5) {
+        for (lease, rate) in [(1, 30), (5, 300), (30, 30), (60, 30), (60, 100)] {
+            for nodes in [2, 4] {
+                let clients = nodes as u64 * 1_500;
+                let choice = Choice::LeastConnections;
+                let mut world =
+                    World::with(seed, nodes - 1, clients, choice, Duration::from_secs(lease), rate);
+                world.run(2 * lease + 20);
+                world.add_node();
+                let (seconds, _) = expected(nodes, clients, choice, rate);
+                // What is known of the others is a quarter of a lease old, and it has to last for one before it counts.
+                let took = world.converge(seconds * 13 / 10 + 25 + 3 * lease);
+                println!(
+                    "{nodes} nodes, lease {lease} s, {rate} a second, seed {seed}: {took} s (smoothly {seconds})"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn nodes_that_come_and_go_leave_no_swinging_behind() {
     for seed in seeds(2) {
         for choice in [Choice::LeastConnections, Choice::Random] {
@@ -370,7 +401,7 @@ fn nodes_that_come_and_go_leave_no_swinging_behind() {
             let mut bound = 0.0;
             for _ in 0..12 {
                 let living = world.living();
-                bound += expected(living.len() + 1, clients, choice).1 * 1.35 + 50.0;
+                bound += expected(living.len() + 1, clients, choice, RATE).1 * 1.35 + 50.0;
                 match world.rng.u8(0..3) {
                     0 if living.len() > 3 => {
                         let victim = living[world.rng.usize(..living.len())];
@@ -381,7 +412,7 @@ fn nodes_that_come_and_go_leave_no_swinging_behind() {
                 let pause = world.rng.u64(0..40);
                 world.run(pause);
             }
-            let (seconds, _) = expected(world.living().len(), clients, choice);
+            let (seconds, _) = expected(world.living().len(), clients, choice, RATE);
             // Several nodes may be short at once.
             let took = world.converge(seconds * 3 + 60);
             let settled = world.settle();

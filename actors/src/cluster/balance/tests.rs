@@ -126,6 +126,25 @@ fn who_comes_from_a_failed_node_is_no_sign_that_asking_has_no_effect() {
 }
 
 #[test]
+fn while_a_fleet_comes_nobody_is_asked_and_nobody_closed() {
+    let (mut balancer, mut now) = (balancer(), Instant::now());
+    for own in (0..=15_000).step_by(1_000) {
+        // It gets more of them than the others.
+        let others = [own / 2; 3];
+        assert_eq!(steps(&mut balancer, &mut now, load(own, &others), 1), [0]);
+        assert_eq!(balancer.is_steady(), own == 0, "{own}");
+    }
+    let behind = steps(&mut balancer, &mut now, load(15_000, &[7_500; 3]), 20);
+    // Until those seconds are forgotten in which the mean was more than a tenth off.
+    assert_eq!(behind[..8], [0; 8], "{behind:?}");
+    assert_eq!(behind[8..], [30; 12], "{behind:?}");
+    assert!(balancer.is_steady());
+    // Everybody is cut off.
+    assert_eq!(steps(&mut balancer, &mut now, load(9_000, &[500; 3]), 1), [0]);
+    assert!(!balancer.is_steady());
+}
+
+#[test]
 fn it_can_be_switched_off() {
     let settings = Rebalance {
         percent: 0,
