@@ -63,6 +63,7 @@ pub(crate) struct State {
     reader: Option<JoinHandle<()>>,
     follower: Option<JoinHandle<()>>,
     keeper: Option<JoinHandle<()>>,
+    measurer: Option<JoinHandle<()>>,
 }
 
 impl Drop for State {
@@ -73,6 +74,7 @@ impl Drop for State {
             &self.reader,
             &self.follower,
             &self.keeper,
+            &self.measurer,
         ];
         for task in tasks.into_iter().flatten() {
             task.abort();
@@ -104,16 +106,20 @@ impl Actor for Cluster {
         });
         myself.send_interval(WATCH_EVERY, || ClusterMsg::WatchStore);
         myself.send_interval(BALANCE_EVERY, || ClusterMsg::Rebalance);
-        let settings = &self.rooms.context().settings;
+        let context = self.rooms.context();
+        let settings = &context.settings;
         Ok(State {
             bus_up: false,
             balancer: Balancer::new(settings.rebalance, settings.lease),
+            measurer: Some(tokio::spawn(
+                context.lag.clone().keep_measuring(context.metrics.clone()),
+            )),
             turn: Arc::default(),
             reconciling: None,
             watching: None,
             reader,
-            follower: Some(tokio::spawn(self.people.clone().keep_following())),
-            keeper: Some(tokio::spawn(self.nodes.clone().keep(self.rooms.clone()))),
+            follower: Some(context.io.spawn(self.people.clone().keep_following())),
+            keeper: Some(context.io.spawn(self.nodes.clone().keep(self.rooms.clone()))),
         })
     }
 
@@ -127,13 +133,14 @@ impl Actor for Cluster {
             ClusterMsg::Reconcile => {
                 if is_free(state.reconciling.as_ref()) && !planted::has(Bug::HeadsAreNotReconciled) {
                     let turn = state.bus_up.then(|| Arc::clone(&state.turn));
-                    state.reconciling = Some(tokio::spawn(reconcile(self.rooms.clone(), turn)));
+                    state.reconciling =
+                        Some(self.rooms.context().io.spawn(reconcile(self.rooms.clone(), turn)));
                 }
             }
             ClusterMsg::WatchStore => {
                 if is_free(state.watching.as_ref()) {
                     let watch = watch_store(self.rooms.clone(), self.connections.clone());
-                    state.watching = Some(tokio::spawn(watch));
+                    state.watching = Some(self.rooms.context().io.spawn(watch));
                 }
             }
             ClusterMsg::Rebalance => rebalance(&mut state.balancer, &self.nodes, &self.connections),
@@ -147,7 +154,7 @@ impl Actor for Cluster {
                 if up {
                     self.nodes.bus_is_up();
                     // Whatever was published meanwhile is missed: ask the store, for all rooms at once.
-                    tokio::spawn(reconcile(self.rooms.clone(), None));
+                    self.rooms.context().io.spawn(reconcile(self.rooms.clone(), None));
                 }
             }
         }

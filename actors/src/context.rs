@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use protocol::{Person, RoomName};
+use tokio::runtime::Handle;
 
 use crate::{
     clock::StoreClock,
     heads::HeadReader,
+    lag::Lag,
     loader::Loader,
     metrics::Metrics,
     persistence::Persistence,
@@ -18,12 +20,15 @@ use crate::{
 /// What all actors of one node share.
 pub(crate) struct Context {
     pub(crate) settings: Settings,
+    /// Where tasks run that wait for the store or the bus.
+    pub(crate) io: Handle,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) metrics: Metrics,
     pub(crate) persistence: Persistence,
     pub(crate) heads: HeadReader,
     pub(crate) loader: Loader,
+    pub(crate) lag: Lag,
     pub(crate) clock: Arc<StoreClock>,
 }
 

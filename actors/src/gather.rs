@@ -4,6 +4,7 @@ use std::{collections::HashMap, future::Future, hash::Hash, pin::Pin, sync::Arc,
 
 use parking_lot::Mutex;
 use tokio::{
+    runtime::Handle,
     sync::oneshot,
     time::{Instant, sleep_until, timeout},
 };
@@ -24,6 +25,7 @@ type Ask<Q, A> =
 /// the answer includes all that was committed before; those who ask the same meanwhile share a query. Questions go out in
 /// the order in which they came, so that a simulation can be repeated. Cheap to clone.
 pub(crate) struct Gather<Q, A> {
+    io: Handle,
     at_once: usize,
     ask: Arc<Ask<Q, A>>,
     waiting: Arc<Mutex<Waiting<Q, A>>>,
@@ -46,12 +48,17 @@ where
     Q: Clone + Eq + Hash + Send + 'static,
     A: Clone + Send + 'static,
 {
-    /// `ask` is called with at most `at_once` questions, no two the same.
-    pub(crate) fn new<F>(at_once: usize, ask: impl Fn(Vec<Q>) -> F + Send + Sync + 'static) -> Self
+    /// `ask` is called on `io`, with at most `at_once` questions, no two the same.
+    pub(crate) fn new<F>(
+        io: &Handle,
+        at_once: usize,
+        ask: impl Fn(Vec<Q>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
     {
         Self {
+            io: io.clone(),
             at_once,
             ask: Arc::new(move |questions| Box::pin(ask(questions))),
             waiting: Arc::new(Mutex::new(Waiting {
@@ -92,7 +99,7 @@ where
         waiting.questions.push((question, asker));
         if !waiting.asking {
             waiting.asking = true;
-            tokio::spawn(self.clone().run());
+            self.io.spawn(self.clone().run());
         }
     }
 
@@ -102,7 +109,7 @@ where
             let asked = batch.1.iter().map(Vec::len).sum();
             let is_full = batch.0.len() == self.at_once;
             let next = Instant::now() + pace.next(asked);
-            let answering = tokio::spawn(self.clone().answer(batch));
+            let answering = self.io.spawn(self.clone().answer(batch));
             // Ended or not, there are others.
             let _ = timeout(PATIENCE, answering).await;
             // Those who did not get into a full query gain nothing by waiting for others.
@@ -155,6 +162,7 @@ where
 impl<Q, A> Clone for Gather<Q, A> {
     fn clone(&self) -> Self {
         Self {
+            io: self.io.clone(),
             at_once: self.at_once,
             ask: Arc::clone(&self.ask),
             waiting: Arc::clone(&self.waiting),
@@ -179,7 +187,7 @@ mod tests {
     fn doubling(at_once: usize) -> (Gather<u32, u32>, Asked) {
         let asked = Asked::default();
         let kept = Arc::clone(&asked);
-        let gather = Gather::new(at_once, move |numbers: Vec<u32>| {
+        let gather = Gather::new(&Handle::current(), at_once, move |numbers: Vec<u32>| {
             let answers = numbers.iter().map(|number| number * 2).collect();
             kept.lock().push(numbers);
             async { Ok(answers) }
@@ -226,7 +234,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_query_that_hangs_holds_up_those_behind_it_for_a_second() {
         let hung = AtomicBool::new(false);
-        let gather: Gather<u32, u32> = Gather::new(1, move |numbers: Vec<u32>| {
+        let gather: Gather<u32, u32> = Gather::new(&Handle::current(), 1, move |numbers: Vec<u32>| {
             let first = !hung.swap(true, SeqCst);
             async move {
                 if first {
@@ -252,7 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_longer_than_a_call_may_take() {
-        let gather: Gather<u32, u32> = Gather::new(1, |_| std::future::pending());
+        let gather: Gather<u32, u32> = Gather::new(&Handle::current(), 1, |_| std::future::pending());
         let begun = Instant::now();
         let answers = join_all((0..100).map(|n| gather.ask(n))).await;
         assert!(
@@ -266,8 +274,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_is_everybodys() {
-        let gather: Gather<u32, u32> =
-            Gather::new(10, |_| async { Err(StoreError::Down("gone".to_owned())) });
+        let gather: Gather<u32, u32> = Gather::new(&Handle::current(), 10, |_| async {
+            Err(StoreError::Down("gone".to_owned()))
+        });
         for answer in join_all((0..3).map(|n| gather.ask(n))).await {
             assert!(matches!(answer, Err(StoreError::Down(_))));
         }

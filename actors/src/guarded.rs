@@ -6,6 +6,7 @@ use std::{
 
 use async_trait::async_trait;
 use protocol::{Person, RoomName};
+use tokio::runtime::Handle;
 
 use crate::{
     ports::{
@@ -22,14 +23,21 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Makes [`StoreError`]s of calls that hang (a connection into nowhere) or panic, so that who waits for a result can
 /// rely on getting one.
-pub(crate) struct Guarded(pub(crate) Arc<dyn Store>);
+pub(crate) struct Guarded {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) io: Handle,
+}
 
+/// Whatever the call opens or spawns belongs to `io`: a connection to the store is opened by the call that finds none free,
+/// and outlives it.
 pub(crate) async fn guard<T>(
+    io: &Handle,
     timeout: Duration,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let mut call = pin!(call);
     let caught = std::future::poll_fn(|cx| {
+        let _on_io = io.enter();
         // A call that panicked is not polled again.
         match std::panic::catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx))) {
             Ok(poll) => poll,
@@ -54,59 +62,59 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 #[async_trait]
 impl Store for Guarded {
     async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>, StoreError> {
-        guard(APPEND_TIMEOUT, self.0.append(batch)).await
+        guard(&self.io, APPEND_TIMEOUT, self.store.append(batch)).await
     }
 
     async fn records(&self, names: &[RoomName]) -> Result<Vec<Option<RoomRecord>>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.records(names)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.records(names)).await
     }
 
     async fn create_rooms(&self, rooms: &[NewRoom]) -> Result<Vec<(RoomRecord, bool)>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.create_rooms(rooms)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.create_rooms(rooms)).await
     }
 
     async fn rooms(&self, query: &RoomQuery) -> Result<Vec<RoomRecord>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.rooms(query)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.rooms(query)).await
     }
 
     async fn members(&self, room: &RoomName) -> Result<Vec<Membership>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.members(room)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.members(room)).await
     }
 
     async fn add_invite(&self, link: &InviteLink) -> Result<(), StoreError> {
-        guard(CALL_TIMEOUT, self.0.add_invite(link)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.add_invite(link)).await
     }
 
     async fn invites(&self, room: &RoomName) -> Result<Vec<InviteLink>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.invites(room)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.invites(room)).await
     }
 
     async fn invite(&self, secret_hash: &[u8; 32], now_ms: u64) -> Result<Option<InviteLink>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.invite(secret_hash, now_ms)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.invite(secret_hash, now_ms)).await
     }
 
     async fn use_invite(&self, id: &str, now_ms: u64) -> Result<bool, StoreError> {
-        guard(CALL_TIMEOUT, self.0.use_invite(id, now_ms)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.use_invite(id, now_ms)).await
     }
 
     async fn return_invite(&self, id: &str) -> Result<(), StoreError> {
-        guard(CALL_TIMEOUT, self.0.return_invite(id)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.return_invite(id)).await
     }
 
     async fn author(&self, room: &RoomName, id: &str) -> Result<Option<Person>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.author(room, id)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.author(room, id)).await
     }
 
     async fn remove_invite(&self, room: &RoomName, id: &str) -> Result<bool, StoreError> {
-        guard(CALL_TIMEOUT, self.0.remove_invite(room, id)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.remove_invite(room, id)).await
     }
 
     async fn heads(&self, rooms: &[RoomName]) -> Result<Vec<u64>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.heads(rooms)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.heads(rooms)).await
     }
 
     async fn page(&self, room: &RoomName, request: PageRequest) -> Result<EventPage, StoreError> {
-        guard(CALL_TIMEOUT, self.0.page(room, request)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.page(room, request)).await
     }
 
     async fn load_rooms(
@@ -114,35 +122,35 @@ impl Store for Guarded {
         rooms: &[RoomToLoad],
         recent: PageRequest,
     ) -> Result<Vec<Option<LoadedRoom>>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.load_rooms(rooms, recent)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.load_rooms(rooms, recent)).await
     }
 
     async fn mark_read(&self, marks: &[ReadMark]) -> Result<(), StoreError> {
-        guard(CALL_TIMEOUT, self.0.mark_read(marks)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.mark_read(marks)).await
     }
 
     async fn read_mark(&self, room: &RoomName, user: &str) -> Result<Option<u64>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.read_mark(room, user)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.read_mark(room, user)).await
     }
 
     async fn shared_key(&self, name: &str) -> Result<[u8; 32], StoreError> {
-        guard(CALL_TIMEOUT, self.0.shared_key(name)).await
+        guard(&self.io, CALL_TIMEOUT, self.store.shared_key(name)).await
     }
 
     async fn status(&self) -> Result<StoreStatus, StoreError> {
-        guard(CALL_TIMEOUT, self.0.status()).await
+        guard(&self.io, CALL_TIMEOUT, self.store.status()).await
     }
 
     async fn new_epoch(&self) -> Result<Arc<str>, StoreError> {
-        guard(CALL_TIMEOUT, self.0.new_epoch()).await
+        guard(&self.io, CALL_TIMEOUT, self.store.new_epoch()).await
     }
 
     async fn close(&self) {
         let closed = async {
-            self.0.close().await;
+            self.store.close().await;
             Ok(())
         };
-        if let Err(error) = guard(CALL_TIMEOUT, closed).await {
+        if let Err(error) = guard(&self.io, CALL_TIMEOUT, closed).await {
             tracing::warn!(%error, "the store was not closed in good order");
         }
     }

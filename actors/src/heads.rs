@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use protocol::RoomName;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     pace::Pace,
@@ -21,6 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// includes all that was committed before. Requests need no bound of their own: a room makes one at a time.
 #[derive(Clone)]
 pub(crate) struct HeadReader {
+    io: Handle,
     store: Arc<dyn Store>,
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -33,8 +34,9 @@ struct Waiting {
 }
 
 impl HeadReader {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, io: Handle) -> Self {
         Self {
+            io,
             store,
             waiting: Arc::default(),
         }
@@ -46,7 +48,7 @@ impl HeadReader {
         waiting.rooms.push((room, generation));
         if !waiting.reading {
             waiting.reading = true;
-            tokio::spawn(self.clone().read_all());
+            self.io.spawn(self.clone().read_all());
         }
     }
 

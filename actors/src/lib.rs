@@ -17,6 +17,7 @@ mod gather;
 mod guarded;
 mod guarded_accounts;
 mod heads;
+mod lag;
 mod loader;
 pub mod memory;
 pub mod metrics;

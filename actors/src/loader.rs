@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use protocol::{RoomName, client::PageBound};
+use tokio::runtime::Handle;
 
 use crate::{
     gather::Gather,
@@ -26,7 +27,7 @@ pub(crate) struct Loader {
 }
 
 impl Loader {
-    pub(crate) fn new(settings: &Settings, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(settings: &Settings, store: Arc<dyn Store>, io: &Handle) -> Self {
         let recent = PageRequest {
             bound: PageBound::Newest,
             limit: settings.ring_events as u64,
@@ -35,7 +36,7 @@ impl Loader {
         Self {
             rooms: {
                 let store = Arc::clone(&store);
-                Gather::new(READ_AT_ONCE, move |rooms: Vec<RoomToLoad>| {
+                Gather::new(io, READ_AT_ONCE, move |rooms: Vec<RoomToLoad>| {
                     let store = Arc::clone(&store);
                     async move {
                         let found = store.load_rooms(&rooms, recent).await?;
@@ -45,12 +46,12 @@ impl Loader {
             },
             records: {
                 let store = Arc::clone(&store);
-                Gather::new(LOOKED_UP_AT_ONCE, move |names: Vec<RoomName>| {
+                Gather::new(io, LOOKED_UP_AT_ONCE, move |names: Vec<RoomName>| {
                     let store = Arc::clone(&store);
                     async move { store.records(&names).await }
                 })
             },
-            created: Gather::new(LOOKED_UP_AT_ONCE, move |names: Vec<RoomName>| {
+            created: Gather::new(io, LOOKED_UP_AT_ONCE, move |names: Vec<RoomName>| {
                 let store = Arc::clone(&store);
                 async move {
                     let rooms: Vec<NewRoom> = names.into_iter().map(NewRoom::public).collect();

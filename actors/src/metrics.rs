@@ -103,6 +103,7 @@ metrics! {
         cluster_nodes = "hubbub_cluster_nodes", "Nodes with a lease that this node knows of, itself included.";
         cluster_mean_connections = "hubbub_cluster_mean_connections", "Mean of the welcomed connections of the nodes that are not leaving.";
         node_load = "hubbub_node_load", "Share of the machine's cores that this process uses, from 0 to 1.";
+        lag_seconds = "hubbub_lag_seconds", "For how long a task that is ready waits for a thread: next to nothing, unless this node has more to do than it can.";
         draining = "hubbub_draining", "1 while this node is leaving, else 0.";
     }
     histograms {

@@ -15,6 +15,9 @@ pub struct Settings {
     pub lease: Duration,
     /// When connections are asked to move to other nodes.
     pub rebalance: Rebalance,
+    /// The runtime of tasks that wait for the store or the bus, so that those are served while the actors have more to do
+    /// than they can. `None`: the one that starts the system.
+    pub io: Option<tokio::runtime::Handle>,
     /// The CPU time that this process has used since it began.
     pub cpu_time: fn() -> Duration,
     /// Bound of a connection's outbox.
@@ -71,6 +74,7 @@ impl Default for Settings {
                 percent: 10,
                 per_second: 30,
             },
+            io: None,
             cpu_time: || Duration::ZERO,
             outbox_bytes: 256 * 1024,
             pending_room_bytes: 4 * 1024 * 1024,

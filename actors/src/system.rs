@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use protocol::{CloseCode, RoomName};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use crate::{
     bucket::Allowance,
@@ -15,6 +15,7 @@ use crate::{
     guarded::Guarded,
     guarded_accounts::GuardedAccounts,
     heads::HeadReader,
+    lag::Lag,
     loader::Loader,
     metrics::Metrics,
     people::{People, Sources},
@@ -66,25 +67,40 @@ impl System {
         bus: Arc<dyn Bus>,
         metrics: Metrics,
     ) -> Result<Self, StartError> {
-        let store: Arc<dyn Store> = Arc::new(Guarded(store));
-        let accounts: Arc<dyn Accounts> = Arc::new(GuardedAccounts(accounts));
+        let io = settings.io.clone().unwrap_or_else(Handle::current);
+        let store: Arc<dyn Store> = Arc::new(Guarded {
+            store,
+            io: io.clone(),
+        });
+        let accounts: Arc<dyn Accounts> = Arc::new(GuardedAccounts {
+            store: accounts,
+            io: io.clone(),
+        });
         let clock = Arc::new(StoreClock::new(&store.status().await?));
         let (root, _) = Actor::spawn(None, Root, ()).await?;
         let cell = root.get_cell();
-        let persistence =
-            Persistence::start(cell.clone(), &settings, Arc::clone(&store), metrics.clone()).await?;
+        let persistence = Persistence::start(
+            cell.clone(),
+            &settings,
+            Arc::clone(&store),
+            metrics.clone(),
+            io.clone(),
+        )
+        .await?;
         let events = bus.events();
         let users = Users::new(&settings);
-        let heads = HeadReader::new(Arc::clone(&store));
-        let loader = Loader::new(&settings, Arc::clone(&store));
+        let heads = HeadReader::new(Arc::clone(&store), io.clone());
+        let loader = Loader::new(&settings, Arc::clone(&store), &io);
         let context = Arc::new(Context {
             settings,
+            io: io.clone(),
             store,
             bus,
             metrics,
             persistence,
             heads,
             loader,
+            lag: Lag::default(),
             clock,
         });
         let rooms = Rooms::start(cell.clone(), Arc::clone(&context)).await?;
@@ -95,6 +111,7 @@ impl System {
             node: Arc::clone(&context.settings.node),
             clock: Arc::clone(&context.clock),
             connections: connections.clone(),
+            io,
         })
         .await?;
         let nodes = Nodes::new(Arc::clone(&context), connections.clone());

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 mod drain;
 mod http;
+mod io;
 mod machine;
 mod server;
 pub mod store;

@@ -8,7 +8,7 @@ use actors::{
     ports::{Bus, Store},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     auth::Authenticator,
@@ -16,6 +16,7 @@ use crate::{
     config::{BusUrl, Config},
     drain,
     http::{self, gate::Gate, listener},
+    io::Io,
     machine,
     store::{self, Stores},
     telemetry,
@@ -36,6 +37,7 @@ pub struct Server {
     system: Option<System>,
     /// The store that this server opened, and so closes.
     opened: Option<Arc<dyn Store>>,
+    io: Io,
 }
 
 struct Listening {
@@ -65,6 +67,7 @@ impl Server {
             private,
             system: None,
             opened: None,
+            io: Io::start()?,
         })
     }
 
@@ -84,9 +87,15 @@ impl Server {
     /// # Errors
     /// When the store is not reached in time, or is not usable.
     pub async fn start(&mut self) -> anyhow::Result<()> {
-        let stores = Box::pin(store::connect(&self.config)).await?;
+        let config = self.config.clone();
+        let io = self.io.handle();
+        let connecting = io.spawn(async move { Box::pin(store::connect(&config)).await });
+        let stores = AbortOnDropHandle::new(connecting).await??;
         self.opened = Some(Arc::clone(&stores.log));
-        let bus = bus::open(bus_config(&self.config))?;
+        let bus = {
+            let _on_io = io.enter();
+            bus::open(bus_config(&self.config))?
+        };
         self.start_with(stores, bus).await
     }
 
@@ -96,7 +105,10 @@ impl Server {
     /// When the store does not answer.
     pub async fn start_with(&mut self, stores: impl Into<Stores>, bus: Arc<dyn Bus>) -> anyhow::Result<()> {
         let Stores { log, accounts } = stores.into();
-        let settings = settings(&self.config, self.public.address);
+        let settings = Settings {
+            io: Some(self.io.handle().clone()),
+            ..settings(&self.config, self.public.address)
+        };
         let system = System::start(settings, Arc::clone(&log), accounts, bus, self.metrics.clone()).await?;
         let people = system.people().clone();
         let authenticator = Authenticator::new(&*log, people, &self.config.auth).await?;

@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use tokio::runtime::Handle;
+
 use crate::{
     gather::Gather,
     ports::{Accounts, CredentialKind, CredentialRecord, StoreError, TokenHash},
@@ -21,24 +23,24 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn new(store: &Arc<dyn Accounts>) -> Self {
+    pub(super) fn new(store: &Arc<dyn Accounts>, io: &Handle) -> Self {
         Self {
             credentials: {
                 let store = Arc::clone(store);
-                Gather::new(AT_ONCE, move |tokens: Vec<Token>| {
+                Gather::new(io, AT_ONCE, move |tokens: Vec<Token>| {
                     let store = Arc::clone(&store);
                     async move { store.find_credentials(&tokens).await }
                 })
             },
             names: {
                 let store = Arc::clone(store);
-                Gather::new(AT_ONCE, move |names: Vec<Vec<String>>| {
+                Gather::new(io, AT_ONCE, move |names: Vec<Vec<String>>| {
                     are_taken(Arc::clone(&store), names)
                 })
             },
             uses: {
                 let store = Arc::clone(store);
-                Gather::new(AT_ONCE, move |ids: Vec<Arc<str>>| {
+                Gather::new(io, AT_ONCE, move |ids: Vec<Arc<str>>| {
                     let store = Arc::clone(&store);
                     async move { Ok(vec![store.touch(&ids).await?; ids.len()]) }
                 })

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use protocol::{CloseCode, NodeFrame, NodeMessage};
-use tokio::{sync::Notify, time::Instant};
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use self::{bans::Bans, cache::Cache, lookup::Lookup};
 use crate::{
@@ -72,6 +72,7 @@ pub(crate) struct Sources {
     pub(crate) node: Arc<str>,
     pub(crate) clock: Arc<StoreClock>,
     pub(crate) connections: Connections,
+    pub(crate) io: Handle,
 }
 
 impl People {
@@ -87,10 +88,11 @@ impl People {
             node,
             clock,
             connections,
+            io,
         } = sources;
         bus.subscribe(Topic::Cluster);
         let people = Self(Arc::new(Inner {
-            lookup: Lookup::new(&store),
+            lookup: Lookup::new(&store, &io),
             store,
             bus,
             node,

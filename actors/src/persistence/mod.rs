@@ -13,7 +13,7 @@ use std::{
 use parking_lot::RwLock;
 use protocol::RoomName;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 pub(crate) use budget::Budget;
 pub(crate) use shard::{Committed, Pending, Ticket};
@@ -32,12 +32,13 @@ pub(crate) struct Persistence {
 }
 
 impl Persistence {
-    /// Starts the shards under a supervisor below `parent`.
+    /// Starts the shards under a supervisor below `parent`; they commit on `io`.
     pub(crate) async fn start(
         parent: ActorCell,
         settings: &Settings,
         store: Arc<dyn Store>,
         metrics: Metrics,
+        io: Handle,
     ) -> Result<Self, SpawnErr> {
         let budget = Budget::new(
             settings.pending_node_bytes,
@@ -47,6 +48,7 @@ impl Persistence {
         let persistence = Self { shards, budget };
         let supervisor = PersistenceSupervisor {
             persistence: persistence.clone(),
+            io,
             store,
             metrics,
         };
@@ -104,6 +106,7 @@ impl Persistence {
 /// Keeps the shards running.
 struct PersistenceSupervisor {
     persistence: Persistence,
+    io: Handle,
     store: Arc<dyn Store>,
     metrics: Metrics,
 }
@@ -160,6 +163,7 @@ impl PersistenceSupervisor {
         index: usize,
     ) -> Result<(), ActorProcessingErr> {
         let shard = Shard {
+            io: self.io.clone(),
             store: Arc::clone(&self.store),
             metrics: self.metrics.clone(),
         };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 
 use super::{batch::Collector, budget::Reserved};
 use crate::{
@@ -60,6 +60,7 @@ pub(super) enum ShardMsg {
 }
 
 pub(super) struct Shard {
+    pub(super) io: Handle,
     pub(super) store: Arc<dyn Store>,
     pub(super) metrics: Metrics,
 }
@@ -115,7 +116,7 @@ impl Shard {
     fn start_commit(&self, myself: ActorRef<ShardMsg>, batch: Vec<Entry>) {
         let store = Arc::clone(&self.store);
         let metrics = self.metrics.clone();
-        tokio::spawn(async move {
+        self.io.spawn(async move {
             let _finished = Finished(myself);
             let mut appends = Vec::with_capacity(batch.len());
             let mut calls = Vec::new();

@@ -311,7 +311,8 @@ impl RoomActor {
         let myself = myself.clone();
         let reading = fastrand::u64(..);
         let create = in_time.iter().any(wants_creation);
-        tokio::spawn(async move {
+        let io = context.io.clone();
+        io.spawn(async move {
             let result = context.loader.load(&room, create).await;
             let _ = myself.cast(RoomMsg::Loaded { reading, result });
         });

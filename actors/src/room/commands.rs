@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use protocol::{ErrorCode, Event, NodeMessage, Person, RoomName, ServerFrame, client::Page, server::Done};
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     actor::{Cx, RoomMsg, Write},
@@ -111,6 +111,8 @@ impl Live {
         if let (Some(recent), false) = (&recent, cx.context.clock.is_up()) {
             return answer.done(page_of_ring(recent));
         }
+        // To encode so many events is the work of this runtime.
+        let here = Handle::current();
         let read = async move {
             let request = PageRequest {
                 bound: page.bound,
@@ -118,14 +120,17 @@ impl Live {
                 max_bytes: HISTORY_BYTES,
             };
             match store.page(room.name(), request).await {
-                Ok(page) => answer.done(Done::page(None, page.events, page.more)),
+                Ok(page) => drop(here.spawn(async move {
+                    answer.done(Done::page(None, page.events, page.more));
+                })),
                 Err(error) => match recent {
                     Some(recent) => answer.done(page_of_ring(&recent)),
                     None => answer.refuse_by_store(&error),
                 },
             }
         };
-        Self::behind_writes(cx, || drop(tokio::spawn(read)));
+        let io = cx.context.io.clone();
+        Self::behind_writes(cx, move || drop(io.spawn(read)));
     }
 
     /// Takes a wish to move a read marker: it may stand at what the same client has just written.
@@ -181,7 +186,7 @@ impl Live {
         }
         let store = Arc::clone(&cx.context.store);
         let room = cx.room.clone();
-        tokio::spawn(async move {
+        cx.context.io.spawn(async move {
             if let Err(error) = store.mark_read(&marks).await {
                 tracing::debug!(%error, "read markers were not stored");
             }
@@ -299,7 +304,7 @@ pub(super) fn settle(context: &Context, room: &RoomName, committed: Vec<Committe
 fn read_mark(cx: &Cx<'_>, user: Arc<User>, seq: u64, answer: Answer) {
     let store = Arc::clone(&cx.context.store);
     let room = cx.room.clone();
-    tokio::spawn(async move {
+    cx.context.io.spawn(async move {
         match store.read_mark(room.name(), &user.person.id).await {
             Ok(known) => room.cast(RoomMsg::MarkKnown {
                 user,

@@ -366,7 +366,7 @@ fn read_page(
 ) {
     let store = Arc::clone(&cx.context.store);
     let room = cx.room.clone();
-    tokio::spawn(async move {
+    cx.context.io.spawn(async move {
         let request = PageRequest {
             bound: PageBound::After(after),
             limit: READ_EVENTS,

@@ -9,6 +9,7 @@
 
 mod client;
 mod failures;
+mod late;
 mod loading;
 mod replays;
 mod restored;

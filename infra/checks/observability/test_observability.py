@@ -23,7 +23,7 @@ METRIC = re.compile(r"\bhubbub_[a-z0-9_]+\b")
 # A word of that form that is no metric: the cookie.
 NO_METRICS = {"hubbub_session"}
 # What these tell of is so on a machine that has other work besides, from time to time: they wait for minutes.
-OF_THE_MACHINE = {"HubbubNodeBusy", "HubbubCommitsSlow", "HubbubAppendsWait"}
+OF_THE_MACHINE = {"HubbubNodeBusy", "HubbubNodeLate", "HubbubCommitsSlow", "HubbubAppendsWait"}
 
 
 def read(*path):
