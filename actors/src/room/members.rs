@@ -17,7 +17,7 @@ use super::{
     log::RoomLog,
     memos::Memos,
     opening::Opening,
-    presence::{PICTURE_LIFETIME, Presence},
+    presence::Presence,
     ring::Ring,
 };
 use crate::{
@@ -52,6 +52,8 @@ pub(super) struct Live {
     pub(super) picture_due: bool,
     /// When members were last told who came and went.
     pub(super) presence_told: Option<Instant>,
+    /// When the other nodes were last told who is here.
+    pub(super) others_told: Option<Instant>,
     /// Whether the other nodes have had the time to send their pictures.
     pub(super) pictured: bool,
     /// Who asks for presence before that.
@@ -105,6 +107,7 @@ impl Live {
             presence: Presence::new(),
             presence_due: false,
             presence_told: None,
+            others_told: None,
             picture_due: false,
             pictured: false,
             asking: Vec::new(),
@@ -190,7 +193,7 @@ impl Live {
                 replay,
                 result,
             } if generation == self.generation => self.replayed(cx, replay, result),
-            RoomMsg::PresenceDue(generation) if generation == self.generation => self.tell_presence(cx),
+            RoomMsg::PresenceDue(generation) if generation == self.generation => self.presence_is_due(cx),
             RoomMsg::PresenceRenew(generation) if generation == self.generation => self.renew_presence(cx),
             RoomMsg::NodesGone(nodes) => self.nodes_gone(cx, &nodes),
             RoomMsg::TellPicture => self.picture_wanted(cx),
@@ -278,10 +281,7 @@ impl Live {
             cx.context.bus.subscribe(Topic::Room(cx.room.name().clone()));
             cx.after(PICTURES_WAIT, RoomMsg::PicturesDue(self.generation));
         }
-        if !self.renewing {
-            self.renewing = true;
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
-        }
+        self.keep_renewing(cx);
     }
 
     pub(super) fn unfollow(&mut self, cx: &Cx<'_>) {

@@ -24,7 +24,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Presence {
     local: HashMap<Arc<str>, (Person, usize)>,
-    /// Who came (with the name) and who went since the others were last told.
+    /// Who came, went or has another name since the others were last told, with what they were told.
     untold: HashMap<Arc<str>, Option<Person>>,
     /// Counts what the others were told.
     version: u64,
@@ -52,6 +52,17 @@ pub(super) enum News {
     Change(Change),
 }
 
+/// What news of another node's people come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing new.
+    Known,
+    /// Somebody came or went.
+    Changed,
+    /// They are about another picture than the one that is known here: the node is to be asked for its own.
+    Missed,
+}
+
 /// A node's whole picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Whole {
@@ -73,8 +84,21 @@ pub(super) struct Change {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) count: u64,
-    /// Who came and who went; `None` in rooms above the limit for naming people.
+    /// Who came, or has another name, and who went; `None` in rooms above the limit for naming people.
     pub(super) people: Option<(Vec<Person>, Vec<Person>)>,
+}
+
+impl Heard {
+    fn changed(changed: bool) -> Self {
+        if changed { Self::Changed } else { Self::Known }
+    }
+}
+
+impl Picture {
+    /// Whether this is that picture: the node names its people, or not, as it did.
+    fn is(&self, whole: &Whole) -> bool {
+        self.version == whole.version && self.count == whole.count && self.users.len() == whole.users.len()
+    }
 }
 
 impl Presence {
@@ -88,24 +112,28 @@ impl Presence {
 
     /// A connection of `person` has come.
     pub(super) fn enter(&mut self, person: &Person) {
-        let entry = self.local.entry(Arc::clone(&person.id)).or_insert_with(|| {
-            if self.untold.remove(&person.id).is_none() {
-                self.untold.insert(Arc::clone(&person.id), Some(person.clone()));
-            }
-            (person.clone(), 0)
-        });
-        entry.1 += 1;
+        if let Some((_, connections)) = self.local.get_mut(&person.id) {
+            *connections += 1;
+            return;
+        }
+        self.local.insert(Arc::clone(&person.id), (person.clone(), 1));
+        let told = self.untold.remove(&person.id).flatten();
+        if told.as_ref() != Some(person) {
+            self.untold.insert(Arc::clone(&person.id), told);
+        }
     }
 
     /// A connection of `person` has gone.
     pub(super) fn exit(&mut self, person: &Person) {
         if let Some((_, connections)) = self.local.get_mut(&person.id) {
             *connections -= 1;
-            if *connections == 0 {
-                self.local.remove(&person.id);
-                if self.untold.remove(&person.id).is_none() {
-                    self.untold.insert(Arc::clone(&person.id), None);
-                }
+            if *connections > 0 {
+                return;
+            }
+            let here = self.local.remove(&person.id).map(|(person, _)| person);
+            let told = self.untold.remove(&person.id).unwrap_or(here);
+            if told.is_some() {
+                self.untold.insert(Arc::clone(&person.id), told);
             }
         }
     }
@@ -123,9 +151,9 @@ impl Presence {
         let base = self.version;
         self.version += 1;
         let (mut joined, mut left) = (Vec::new(), Vec::new());
-        for (id, person) in self.untold.drain() {
-            match person {
-                Some(person) => joined.push(person),
+        for (id, _) in self.untold.drain() {
+            match self.local.get(&id) {
+                Some((person, _)) => joined.push(person.clone()),
                 None => left.push(id),
             }
         }
@@ -142,7 +170,8 @@ impl Presence {
         if let Some(news) = self.news(people_limit) {
             return news;
         }
-        if self.local.len() <= SMALL_PICTURE || !self.told_names {
+        // Who has nobody is not remembered, and those who only count are told in a few bytes.
+        if self.local.is_empty() || !self.told_names {
             return News::Whole(self.whole(people_limit));
         }
         News::Change(Change {
@@ -173,10 +202,16 @@ impl Presence {
     }
 
     /// Another node tells what it sees.
-    pub(super) fn set_remote(&mut self, node: Arc<str>, whole: Whole, now: Instant) {
+    pub(super) fn set_remote(&mut self, node: Arc<str>, whole: Whole, now: Instant) -> Heard {
         if whole.count == 0 {
-            self.remote.remove(&node);
-            return;
+            return Heard::changed(self.remote.remove(&node).is_some());
+        }
+        if let Some(known) = self.remote.get_mut(&node)
+            && known.is(&whole)
+        {
+            known.seen = now;
+            known.asked = None;
+            return Heard::Known;
         }
         let users = whole.users.into_iter();
         let picture = Picture {
@@ -187,11 +222,11 @@ impl Presence {
             asked: None,
         };
         self.remote.insert(node, picture);
+        Heard::Changed
     }
 
-    /// Another node tells what changed. Returns whether that is about another picture than the one that is known here: then
-    /// the node is to be asked for its own.
-    pub(super) fn change_remote(&mut self, node: &Arc<str>, change: Change, now: Instant) -> bool {
+    /// Another node tells what changed.
+    pub(super) fn change_remote(&mut self, node: &Arc<str>, change: Change, now: Instant) -> Heard {
         let picture = self.remote.entry(Arc::clone(node)).or_insert_with(|| Picture {
             // Never a version.
             version: u64::MAX,
@@ -202,14 +237,15 @@ impl Presence {
         });
         picture.seen = now;
         if picture.version == change.version {
-            return false;
+            return Heard::Known;
         }
         if picture.version != change.base {
             let due = picture.asked.is_none_or(|asked| now - asked >= ASK_AGAIN_AFTER);
             if due {
                 picture.asked = Some(now);
+                return Heard::Missed;
             }
-            return due;
+            return Heard::Known;
         }
         picture.version = change.version;
         for id in &change.left {
@@ -220,7 +256,7 @@ impl Presence {
             .users
             .extend(joined.map(|person| (Arc::clone(&person.id), person)));
         picture.count = picture.users.len() as u64;
-        false
+        Heard::Changed
     }
 
     /// Forgets what these nodes told. Returns whether they had told anything.
@@ -230,10 +266,12 @@ impl Presence {
         self.remote.len() < before
     }
 
-    /// Forgets pictures that were not renewed.
-    pub(super) fn expire(&mut self, now: Instant) {
+    /// Forgets pictures that were not renewed. Returns whether there were any.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
+        let before = self.remote.len();
         self.remote
             .retain(|_, picture| now.duration_since(picture.seen) < PICTURE_LIFETIME);
+        self.remote.len() < before
     }
 
     /// People in the room. Where a node does not name its people, somebody who is on several nodes counts there again.
@@ -271,7 +309,7 @@ impl Presence {
         let present = self.named();
         let joined: Vec<Person> = present
             .values()
-            .filter(|person| !self.shown.contains_key(&person.id))
+            .filter(|person| self.shown.get(&person.id) != Some(*person))
             .cloned()
             .collect();
         let left: Vec<Person> = self
@@ -342,9 +380,9 @@ mod tests {
         let mut presence = Presence::default();
         let now = Instant::now();
         presence.set_remote("n2".into(), whole(&["b"]), now);
-        presence.expire(now + PICTURE_LIFETIME / 2);
+        assert!(!presence.expire(now + PICTURE_LIFETIME / 2));
         assert_eq!(presence.count(), 1);
-        presence.expire(now + PICTURE_LIFETIME);
+        assert!(presence.expire(now + PICTURE_LIFETIME));
         assert_eq!(presence.count(), 0);
     }
 
@@ -370,11 +408,9 @@ mod tests {
         };
         assert!(after(|p| p.enter(&person("a"))));
         assert!(!after(|p| p.enter(&person("a"))));
-        assert!(!after(|p| p.set_remote(
-            "n2".into(),
-            whole(&["b"]),
-            Instant::now()
-        )));
+        assert!(!after(|p| {
+            p.set_remote("n2".into(), whole(&["b"]), Instant::now());
+        }));
         assert!(!after(|p| p.exit(&person("a"))));
         assert!(after(|p| p.exit(&person("a"))));
         assert!(!after(|p| {
@@ -384,18 +420,15 @@ mod tests {
     }
 
     /// Passes news from one node to another; what is asked for is sent.
-    fn pass(from: &mut Presence, to: &mut Presence, news: News, now: Instant) -> bool {
-        let asks = match news {
-            News::Whole(whole) => {
-                to.set_remote("n1".into(), whole, now);
-                false
-            }
+    fn pass(from: &mut Presence, to: &mut Presence, news: News, now: Instant) -> Heard {
+        let heard = match news {
+            News::Whole(whole) => to.set_remote("n1".into(), whole, now),
             News::Change(change) => to.change_remote(&"n1".into(), change, now),
         };
-        if asks {
+        if heard == Heard::Missed {
             to.set_remote("n1".into(), from.whole(u64::MAX), now);
         }
-        asks
+        heard
     }
 
     #[test]
@@ -406,7 +439,12 @@ mod tests {
         }
         let first = here.news(u64::MAX).unwrap();
         assert!(matches!(&first, News::Whole(whole) if whole.users.len() == 10_000));
-        assert!(!pass(&mut here, &mut there, first, now));
+        assert_eq!(pass(&mut here, &mut there, first.clone(), now), Heard::Changed);
+        assert_eq!(
+            pass(&mut here, &mut there, first, now),
+            Heard::Known,
+            "told twice"
+        );
 
         here.enter(&person("new"));
         here.exit(&person("p7"));
@@ -418,10 +456,10 @@ mod tests {
             (ids(&change.joined), &change.left),
             (vec!["new"], &vec!["p7".into()])
         );
-        assert!(!pass(&mut here, &mut there, news.clone(), now));
+        assert_eq!(pass(&mut here, &mut there, news.clone(), now), Heard::Changed);
         assert_eq!(there.count(), 10_000);
         assert!(there.named().contains_key("new") && !there.named().contains_key("p7"));
-        assert!(!pass(&mut here, &mut there, news, now), "told twice");
+        assert_eq!(pass(&mut here, &mut there, news, now), Heard::Known, "told twice");
         assert_eq!(there.count(), 10_000);
 
         // One is lost: the next one, be it only a renewal, shows it.
@@ -430,19 +468,79 @@ mod tests {
         now += Duration::from_secs(10);
         let renewal = here.renewal(u64::MAX);
         assert!(matches!(&renewal, News::Change(change) if change.joined.is_empty()));
-        assert!(pass(&mut here, &mut there, renewal.clone(), now));
+        assert_eq!(pass(&mut here, &mut there, renewal.clone(), now), Heard::Missed);
         assert!(there.named().contains_key("lost"));
-        assert!(!pass(&mut here, &mut there, renewal, now), "it is known now");
+        assert_eq!(pass(&mut here, &mut there, renewal, now), Heard::Known, "by now");
 
         // Who knows nothing of a node asks it, and not again and again.
         let mut fresh = Presence::new();
         let News::Change(change) = here.renewal(u64::MAX) else {
             panic!()
         };
-        assert!(fresh.change_remote(&"n1".into(), change.clone(), now));
-        assert!(!fresh.change_remote(&"n1".into(), change.clone(), now));
-        assert!(fresh.change_remote(&"n1".into(), change, now + ASK_AGAIN_AFTER));
+        let mut at = |now| fresh.change_remote(&"n1".into(), change.clone(), now);
+        assert_eq!(
+            [at(now), at(now), at(now + ASK_AGAIN_AFTER)],
+            [Heard::Missed, Heard::Known, Heard::Missed]
+        );
         assert_eq!(fresh.count(), 0);
+    }
+
+    #[test]
+    fn a_small_picture_that_was_lost_is_asked_for_when_it_is_renewed() {
+        let (mut here, mut there, now) = (Presence::new(), Presence::new(), Instant::now());
+        here.enter(&person("a"));
+        let first = here.news(9).unwrap();
+        assert_eq!(pass(&mut here, &mut there, first, now), Heard::Changed);
+        here.enter(&person("lost"));
+        drop(here.news(9));
+        let renewal = here.renewal(9);
+        assert_eq!(pass(&mut here, &mut there, renewal.clone(), now), Heard::Missed);
+        assert_eq!(there.count(), 2);
+        assert_eq!(pass(&mut here, &mut there, renewal, now), Heard::Known);
+        // Nobody is here any more, and that is lost.
+        here.exit(&person("a"));
+        here.exit(&person("lost"));
+        drop(here.news(9));
+        let renewal = here.renewal(9);
+        assert_eq!(pass(&mut here, &mut there, renewal.clone(), now), Heard::Changed);
+        assert_eq!(there.count(), 0);
+        assert_eq!(pass(&mut here, &mut there, renewal, now), Heard::Known);
+    }
+
+    #[test]
+    fn who_comes_back_under_another_name_is_news() {
+        for others in [0, 40] {
+            let (mut here, mut there, now) = (Presence::new(), Presence::new(), Instant::now());
+            here.enter(&person("a"));
+            for number in 0..others {
+                here.enter(&person(&format!("p{number}")));
+            }
+            let first = here.news(99).unwrap();
+            pass(&mut here, &mut there, first, now);
+            there.difference(99);
+            let renamed = Person {
+                name: "Other".into(),
+                ..person("a")
+            };
+            here.exit(&person("a"));
+            here.enter(&renamed);
+            let news = here.news(99).expect("another name");
+            assert_eq!(pass(&mut here, &mut there, news, now), Heard::Changed);
+            assert_eq!(there.named()["a"], renamed);
+            let (joined, left) = there.difference(99).unwrap().people.unwrap();
+            assert_eq!((joined, left), (vec![renamed.clone()], vec![]));
+            // Back under the name that is known: nothing. Away and back twice, and away: gone.
+            here.exit(&renamed);
+            here.enter(&renamed);
+            assert_eq!(here.news(99), None);
+            here.exit(&renamed);
+            here.enter(&person("a"));
+            here.exit(&person("a"));
+            let news = here.news(99).expect("gone");
+            pass(&mut here, &mut there, news, now);
+            assert!(!there.named().contains_key("a"));
+            assert_eq!(there.count(), others);
+        }
     }
 
     #[test]

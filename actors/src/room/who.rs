@@ -8,12 +8,18 @@ use tokio::time::Instant;
 use super::{
     actor::{Cx, RoomMsg},
     members::{Live, publish},
-    presence::{Change, News, PICTURE_LIFETIME, Whole},
+    presence::{Change, Heard, News, PICTURE_LIFETIME, Whole},
 };
 use crate::answer::Answer;
 
 /// Members are told who came and went at most this often.
 const PRESENCE_PACE: Duration = Duration::from_secs(1);
+/// A node that is late tells it less often, as of all it does this can best wait: so many times as long as it is late.
+const PATIENCE: u32 = 8;
+/// Even then it is told this often.
+const LONGEST_PACE: Duration = Duration::from_secs(10);
+/// This node's picture is sent at least this often, well within the lifetime that it has with the others.
+const RENEW_EVERY: Duration = PICTURE_LIFETIME.checked_div(3).unwrap();
 
 /// A picture that other nodes want is sent after this; who opens a room waits a little longer for it.
 const PICTURE_AFTER: Duration = Duration::from_millis(40);
@@ -49,26 +55,31 @@ impl Live {
     pub(super) fn presence_changed(&mut self, cx: &Cx<'_>) {
         if !self.presence_due {
             self.presence_due = true;
-            cx.after(PRESENCE_PACE, RoomMsg::PresenceDue(self.generation));
+            let pace = PRESENCE_PACE + PATIENCE * cx.context.lag.last();
+            cx.after(pace.min(LONGEST_PACE), RoomMsg::PresenceDue(self.generation));
         }
     }
 
     /// People on these nodes are gone with them. Members have waited for it as long as the leases lasted: they are told
     /// at once, unless they were told something within the last second.
     pub(super) fn nodes_gone(&mut self, cx: &Cx<'_>, nodes: &[Arc<str>]) {
-        if !self.presence.forget_nodes(nodes) || self.presence_due {
-            return;
-        }
-        let since = self.presence_told.map_or(PRESENCE_PACE, |told| told.elapsed());
-        if since >= PRESENCE_PACE {
-            self.tell_presence(cx);
-        } else {
+        if self.presence.forget_nodes(nodes) {
             self.presence_due = true;
-            cx.after(PRESENCE_PACE - since, RoomMsg::PresenceDue(self.generation));
+            self.presence_is_due(cx);
         }
     }
 
-    pub(super) fn tell_presence(&mut self, cx: &Cx<'_>) {
+    /// Tells what is due, but nothing within a second of what was told before; what is told already is not due any more.
+    pub(super) fn presence_is_due(&mut self, cx: &Cx<'_>) {
+        let since = self.presence_told.map_or(PRESENCE_PACE, |told| told.elapsed());
+        match PRESENCE_PACE.checked_sub(since).filter(|wait| !wait.is_zero()) {
+            _ if !self.presence_due => {}
+            Some(wait) => cx.after(wait, RoomMsg::PresenceDue(self.generation)),
+            None => self.tell_presence(cx),
+        }
+    }
+
+    fn tell_presence(&mut self, cx: &Cx<'_>) {
         self.presence_due = false;
         if self.subscribers.is_empty() {
             return;
@@ -78,7 +89,7 @@ impl Live {
         let limit = cx.context.settings.presence_people;
         // The others need not hear again what they told this node.
         if let Some(news) = self.presence.news(limit) {
-            publish_news(cx, news, false);
+            self.publish_news(cx, news, false);
         }
         if let Some(difference) = self.presence.difference(limit) {
             let (joined, left) = difference.people.unzip();
@@ -96,16 +107,34 @@ impl Live {
         }
     }
 
-    /// Renews this node's picture well within its lifetime, and looks at the other nodes' pictures again.
+    /// Renews this node's picture, unless the others were told something meanwhile, and forgets those of the other nodes
+    /// that were not renewed.
     pub(super) fn renew_presence(&mut self, cx: &Cx<'_>) {
-        if self.is_followed() {
-            let news = self.presence.renewal(cx.context.settings.presence_people);
-            publish_news(cx, news, false);
-            self.presence_changed(cx);
-            self.forget_absent(cx.context.clock.now_ms());
-            cx.after(PICTURE_LIFETIME / 3, RoomMsg::PresenceRenew(self.generation));
-        } else {
+        if !self.is_followed() {
             self.renewing = false;
+            return;
+        }
+        let quiet = self.others_told.map_or(RENEW_EVERY, |told| told.elapsed());
+        if quiet >= RENEW_EVERY {
+            let news = self.presence.renewal(cx.context.settings.presence_people);
+            self.publish_news(cx, news, false);
+        }
+        if self.presence.expire(Instant::now()) {
+            self.presence_changed(cx);
+        }
+        self.forget_absent(cx.context.clock.now_ms());
+        let next = RENEW_EVERY.checked_sub(quiet).filter(|next| !next.is_zero());
+        cx.after(
+            next.unwrap_or(RENEW_EVERY),
+            RoomMsg::PresenceRenew(self.generation),
+        );
+    }
+
+    /// Begins to renew this node's picture, unless that is going on.
+    pub(super) fn keep_renewing(&mut self, cx: &Cx<'_>) {
+        if !self.renewing {
+            self.renewing = true;
+            cx.after(RENEW_EVERY, RoomMsg::PresenceRenew(self.generation));
         }
     }
 
@@ -125,8 +154,9 @@ impl Live {
                     count,
                     users,
                 };
-                self.presence.set_remote(node, whole, now);
-                self.presence_changed(cx);
+                if self.presence.set_remote(node, whole, now) == Heard::Changed {
+                    self.presence_changed(cx);
+                }
                 if ask {
                     self.picture_wanted(cx);
                 }
@@ -144,11 +174,14 @@ impl Live {
                     joined,
                     left,
                 };
-                if self.presence.change_remote(&node, change, now) {
-                    let room = cx.room.name().clone();
-                    publish(cx.context, &NodeMessage::PresenceAsk { room, of: node }, None);
+                match self.presence.change_remote(&node, change, now) {
+                    Heard::Known => {}
+                    Heard::Changed => self.presence_changed(cx),
+                    Heard::Missed => {
+                        let room = cx.room.name().clone();
+                        publish(cx.context, &NodeMessage::PresenceAsk { room, of: node }, None);
+                    }
                 }
-                self.presence_changed(cx);
             }
             NodeMessage::PresenceAsk { of, .. } if *of == *cx.context.settings.node => {
                 self.picture_wanted(cx);
@@ -173,27 +206,28 @@ impl Live {
     /// Sends this node's picture of the room to the other nodes; with `ask` they send theirs.
     pub(super) fn tell_others(&mut self, cx: &Cx<'_>, ask: bool) {
         let whole = self.presence.whole(cx.context.settings.presence_people);
-        publish_news(cx, News::Whole(whole), ask);
+        self.publish_news(cx, News::Whole(whole), ask);
     }
-}
 
-fn publish_news(cx: &Cx<'_>, news: News, ask: bool) {
-    let room = cx.room.name().clone();
-    let message = match news {
-        News::Whole(whole) => NodeMessage::Presence {
-            room,
-            version: whole.version,
-            count: whole.count,
-            users: whole.users,
-            ask,
-        },
-        News::Change(change) => NodeMessage::PresenceChange {
-            room,
-            base: change.base,
-            version: change.version,
-            joined: change.joined,
-            left: change.left,
-        },
-    };
-    publish(cx.context, &message, None);
+    fn publish_news(&mut self, cx: &Cx<'_>, news: News, ask: bool) {
+        self.others_told = Some(Instant::now());
+        let room = cx.room.name().clone();
+        let message = match news {
+            News::Whole(whole) => NodeMessage::Presence {
+                room,
+                version: whole.version,
+                count: whole.count,
+                users: whole.users,
+                ask,
+            },
+            News::Change(change) => NodeMessage::PresenceChange {
+                room,
+                base: change.base,
+                version: change.version,
+                joined: change.joined,
+                left: change.left,
+            },
+        };
+        publish(cx.context, &message, None);
+    }
 }
