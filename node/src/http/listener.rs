@@ -3,11 +3,13 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
+use futures_util::FutureExt;
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,6 +21,15 @@ const BACKLOG: i32 = 4_096;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an `accept` that failed for lack of resources, such as open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// Connections that are taken before others have a turn, while still more wait.
+const AT_ONCE: usize = 128;
+/// The same for those that are passed over, at a few microseconds each.
+const PASSED_AT_ONCE: usize = 8 * AT_ONCE;
+/// How a client shows that it has closed its side; where the system does not tell, only a connection that is reset does.
+#[cfg(target_os = "linux")]
+const GONE: PollFlags = PollFlags::RDHUP;
+#[cfg(not(target_os = "linux"))]
+const GONE: PollFlags = PollFlags::empty();
 /// How long requests that are being served may take when the listener closes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -70,27 +81,55 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
 /// are not waited for.
 pub(crate) async fn serve(listener: TcpListener, router: Router, closing: CancellationToken) {
     let requests = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = closing.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => serve_connection(stream, peer, router.clone(), &requests, closing.clone()),
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::error!(%error, "a connection could not be accepted; are there enough open files allowed?");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-    drop(listener);
+    let serve = |stream, peer| serve_connection(stream, peer, router.clone(), &requests, closing.clone());
+    // It takes turns by itself: the runtime's are as long for clients that have gone as for those that wait.
+    tokio::task::unconstrained(accept_all(listener, &closing, serve)).await;
     requests.close();
     if tokio::time::timeout(CLOSE_TIMEOUT, requests.wait())
         .await
         .is_err()
     {
         tracing::warn!("some requests were still under way when the listener closed");
+    }
+}
+
+/// Takes connections until `closing`, and hands them on.
+async fn accept_all(
+    listener: TcpListener,
+    closing: &CancellationToken,
+    mut serve: impl FnMut(TcpStream, SocketAddr),
+) {
+    // Those taken since nobody waited, and those of them that were served.
+    let (mut taken, mut served) = (0_usize, 0_usize);
+    while !closing.is_cancelled() {
+        let accepted = match listener.accept().now_or_never() {
+            Some(accepted) => accepted,
+            None => {
+                (taken, served) = (0, 0);
+                tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = closing.cancelled() => break,
+                }
+            }
+        };
+        taken += 1;
+        match accepted {
+            // In a crowd, those who gave up waiting must not keep those waiting who did not.
+            Ok((stream, _)) if taken > AT_ONCE && has_gone(&stream) => {}
+            Ok((stream, peer)) => {
+                serve(stream, peer);
+                served += 1;
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "a connection could not be accepted; are there enough open files allowed?");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+        if served == AT_ONCE || taken.is_multiple_of(PASSED_AT_ONCE) {
+            served = 0;
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -130,10 +169,66 @@ fn serve_connection(
     });
 }
 
+/// Whether the client has closed its side already. What it had sent is of no use then: an HTTP connection ends with it.
+fn has_gone(stream: &TcpStream) -> bool {
+    let mut polled = [PollFd::new(stream, GONE)];
+    // An error of `poll` says nothing about the client.
+    let found = poll(&mut polled, Some(&Timespec::default()));
+    found.is_ok() && !polled[0].revents().is_empty()
+}
+
 /// Errors of `accept` that are the one peer's, not ours.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, io::Write, net, rc::Rc};
+
+    use super::*;
+
+    /// Clients that have sent a request. The listener has not been looked at yet.
+    fn clients(address: SocketAddr, count: usize) -> Vec<net::TcpStream> {
+        let ask = |_| {
+            let mut client = net::TcpStream::connect(address).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").unwrap();
+            client
+        };
+        (0..count).map(ask).collect()
+    }
+
+    #[tokio::test]
+    async fn who_gave_up_waiting_is_passed_over_and_who_did_not_is_not() {
+        let listener = open(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(clients(address, 3 * AT_ONCE));
+        let waiting = clients(address, 3 * AT_ONCE);
+        let closing = CancellationToken::new();
+        let (served, turns) = (Cell::new(0), Rc::new(Cell::new(0)));
+        let others = {
+            let (closing, turns) = (closing.clone(), Rc::clone(&turns));
+            async move {
+                while !closing.is_cancelled() {
+                    turns.set(turns.get() + 1);
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let accepting = accept_all(listener, &closing, |stream, _| {
+            drop(stream);
+            served.set(served.get() + 1);
+            // The first are taken before it is known that there is a crowd.
+            if served.get() == AT_ONCE + waiting.len() {
+                closing.cancel();
+            }
+        });
+        let all = async { tokio::join!(accepting, others) };
+        tokio::time::timeout(Duration::from_secs(30), all).await.unwrap();
+        assert_eq!(served.get(), AT_ONCE + waiting.len());
+        assert!(turns.get() >= 4, "others have had {} turns", turns.get());
+    }
 }
