@@ -99,7 +99,7 @@ async fn accept_all(
     closing: &CancellationToken,
     mut serve: impl FnMut(TcpStream, SocketAddr),
 ) {
-    // Those taken since nobody waited, and those of them that were served.
+    // Those taken since nobody waited, and those served since others had a turn.
     let (mut taken, mut served) = (0_usize, 0_usize);
     while !closing.is_cancelled() {
         let accepted = match listener.accept().now_or_never() {
